@@ -1,0 +1,28 @@
+"""zogan: tune a foundation model by replacing a small share of its weights."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from zogan.evaluate import evaluate
+from zogan.select import select
+from zogan.train import tune
+
+if TYPE_CHECKING:
+    from zogan.patch import Patch
+    from zogan.sparse.attach import attach, detach
+
+__version__ = "0.1.0"
+
+__all__ = ["Patch", "attach", "detach", "evaluate", "select", "tune"]
+
+# Imported when first asked for: torch takes seconds, `zogan --help` must not. `select` and `evaluate` are packages too:
+# imported above, the functions hold the names for good, and `from zogan.select.… import …` goes on working.
+_LATE = {"Patch": "zogan.patch", "attach": "zogan.sparse.attach", "detach": "zogan.sparse.attach"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    raise AttributeError(f"module 'zogan' has no attribute {name!r}")

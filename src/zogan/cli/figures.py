@@ -1,0 +1,45 @@
+"""Before, after and difference, as the commands print them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zogan.cli.tables import table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from zogan.evaluate.evaluation import Evaluation
+
+_VERDICTS = {True: "better", False: "worse", None: "not proven"}
+
+
+def figures_table(evaluation: Evaluation) -> Table:
+    """Each figure before and after, the difference with its interval, and what that means."""
+    from zogan.report.metrics import Metric
+    from zogan.report.words import Words
+
+    words = Words("en")
+    before_is = {"base": "before: the base", "head_only": "before: head only"}[evaluation.before_is]
+    rows = []
+    for info in evaluation.metrics:
+        metric, before = Metric(info.name, info.higher_is_better), evaluation.before[info.name]
+        cells = [words.name("metric", info.name), metric.value(before.value, words)]
+        if evaluation.after is not None and evaluation.difference is not None:
+            difference = evaluation.difference[info.name]
+            cells += [
+                metric.value(evaluation.after[info.name].value, words),
+                metric.difference(difference.value, words),
+                metric.span(difference.low, difference.high, words),
+                _VERDICTS[difference.better],
+            ]
+        rows.append(cells)
+    level = words.percent(evaluation.level, 0)
+    columns = ["", before_is, "after", "difference", f"{level} interval", ""]
+    return table(columns[: len(rows[0])], rows, title=f"on {evaluation.rows:,} {evaluation.split} rows")
+
+
+def figures_tree(evaluation: Evaluation) -> dict[str, Any]:
+    """The same, for machines."""
+    tree = evaluation.model_dump(mode="json")
+    return {key: tree[key] for key in ("rows", "metrics", "before", "after", "difference")}

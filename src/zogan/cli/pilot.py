@@ -1,0 +1,70 @@
+"""zogan pilot: all stages, then the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from zogan.cli.console import Console
+from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Json, Overrides, Quiet
+
+if TYPE_CHECKING:
+    from zogan.config import Config
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("pilot", epilog="Example: zogan pilot --set train.epochs=3 --set output=runs/short")(pilot)
+
+
+def pilot(
+    config: ConfigPath = DEFAULT_CONFIG,
+    overrides: Overrides = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """All stages: data, select, tune, evaluate, report.
+
+    A stage whose result stands already, made from the same, is kept. A run that was killed goes on where it was.
+    """
+    with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
+        from zogan.config import load_config
+
+        run_pilot(load_config(config, overrides or ()), console)
+
+
+def run_pilot(config: Config, console: Console) -> None:
+    """Run all stages, and say what came out."""
+    from zogan.cli.figures import figures_table, figures_tree
+    from zogan.pilot import pilot as run_all
+    from zogan.report.record import read
+    from zogan.report.verdict import answer, compare
+    from zogan.report.words import Words
+
+    run = run_all(config, progress=console)
+    record, words = read(run.folder), Words("en")
+    comparisons = compare(record)
+    sentence = answer(record, comparisons[0], words)
+    seconds = sum(cost["wall_seconds"] for cost in record.stages.values())
+    cost = (
+        f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
+        f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
+    )
+    value = {
+        "run": run.folder,
+        "stages": run.stages,
+        "answer": sentence,
+        "outcome": comparisons[0].outcome,
+        "before_is": record.evaluation.before_is,
+        **figures_tree(record.evaluation),
+        "changed": record.places.changed,
+        "density": record.density,
+        "patch": run.patch,
+        "patch_bytes": record.patch_bytes,
+        "wall_seconds": seconds,
+        "report": run.report,
+    }
+    table = figures_table(record.evaluation)
+    console.result(value, sentence, table, cost, f"patch:  {run.patch}", f"report: {run.report}")

@@ -1,0 +1,234 @@
+"""zogan.yaml as pydantic models: every option, default, unit and bound, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zogan.errors import ConfigError, nearest
+
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration. Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Files (JSONL, CSV, TSV or Parquet, by suffix) and the names of their columns."""
+
+    train: Path = Field(description="rows to learn from")
+    validation: Path | None = Field(None, description="rows for early stopping; cut from train where absent")
+    test: Path | None = Field(None, description="rows for the figures; cut from train where absent")
+    text: str = Field("text", description="classification: column with the input")
+    label: str = Field("label", description="classification: column with the class")
+    prompt: str = Field("prompt", description="generation: column with the prompt")
+    response: str = Field("response", description="generation: column with the answer to learn")
+    messages: str | None = Field(None, description="generation: column with a list of {role, content}, instead")
+    encoding: str = Field("utf-8", description="encoding of text files")
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.1, description="share of train for validation where no file is given"
+    )
+    test_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.2, description="share of train for test where no file is given"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="of these cuts; apart from train.seed, so that runs of several seeds share one test"
+    )
+    unreadable: Literal["stop", "skip"] = Field("stop", description="what to do at a row that cannot be read")
+    unknown_labels: Literal["stop", "drop"] = Field(
+        "stop", description="what to do at a validation or test row whose class no training row has"
+    )
+
+
+class SelectConfig(Section):
+    """Which weights may change."""
+
+    criterion: str = Field("gradient", description="scores weights; see docs/methods.md")
+    density: Share = Field(0.005, description="share of the base's matrices that may change, 0 to 1")
+    allocation: Literal["global", "tensor", "row"] = Field(
+        "global", description="the best over the whole model, in each tensor, or in each output row"
+    )
+    batches: Annotated[int, Field(ge=1)] = Field(8, description="batches that the saliency pass reads")
+    include: str = Field(".*", description="regular expression over names of tensors that may change")
+    exclude: str | None = Field(None, description="regular expression over names of tensors that may not")
+
+
+class TrainConfig(Section):
+    """The loop."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(8, description="passes over the training rows")
+    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch")
+    accumulate: Annotated[int, Field(ge=1)] = Field(1, description="batches in one step of the optimiser")
+    rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="learning rate of the chosen weights; by method where absent"
+    )
+    head_rate: Annotated[float, Field(gt=0)] = Field(0.002, description="learning rate of a new head")
+    warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps with a rising rate")
+    decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled decay")
+    clip: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
+    patience: Annotated[int, Field(ge=1)] | None = Field(
+        3, description="epochs without a better validation figure before stopping; null never stops"
+    )
+    max_length: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="tokens in a row; the base's own limit (at most 512) where absent"
+    )
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="dtype of activations")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of order, head and dropout")
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="seconds between checkpoints")
+
+
+class LoraConfig(Section):
+    """Used by `method: lora`."""
+
+    rank: Annotated[int, Field(ge=1)] = Field(8, description="rank of the update")
+    alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="scale: update times alpha / rank")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before the adapter")
+
+
+class EvaluateConfig(Section):
+    """How the figures are taken."""
+
+    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch")
+    resamples: Annotated[int, Field(ge=100)] = Field(2000, description="resamples of the bootstrap")
+    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="confidence level of intervals")
+    max_new_tokens: Annotated[int, Field(ge=1)] = Field(96, description="generation: longest greedy answer, tokens")
+    answers: Annotated[int, Field(ge=0)] = Field(
+        200, description="generation: test rows answered greedily (the loss is taken over all rows)"
+    )
+
+
+METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
+"""Learning rate of each method where the configuration gives none."""
+
+
+class Config(Section):
+    """The whole of zogan.yaml. Only `model`, `task` and `data.train` are required."""
+
+    model: str = Field(description="a transformers folder, a .gguf file, or package:NAME of an installed wheel")
+    task: Literal["classification", "generation"] = Field(description="what a row is, and what is learnt")
+    data: DataConfig
+    method: Literal["sparse", "full", "lora", "head"] = Field("sparse", description="full, lora, head: references")
+    select: SelectConfig = SelectConfig()
+    train: TrainConfig = TrainConfig()
+    lora: LoraConfig = LoraConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
+    output: Path = Field(Path("runs/first"), description="the run's folder")
+
+    @property
+    def rate(self) -> float:
+        """Learning rate of the body in force for this method."""
+        return self.train.rate if self.train.rate is not None else METHOD_RATES[self.method]
+
+    @model_validator(mode="after")
+    def _generation_has_no_head(self) -> Config:
+        if self.task == "generation" and self.method == "head":
+            raise ValueError("method 'head' is for classification: a generation base has no new head to train")
+        return self
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """Read zogan.yaml. Relative paths in it are taken from its own folder.
+
+    Args:
+        path: the file.
+        overrides: `key.key=value`, the value read as YAML; later ones win.
+
+    Raises:
+        ConfigError: no file, no YAML, an unknown key (with the nearest name) or a bad value.
+    """
+    if not path.is_file():
+        raise ConfigError("no such file", where=str(path), todo="Make one with `zogan init`")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"not readable as YAML: {line}", where=str(path)) from None
+    if not isinstance(tree, dict):
+        raise ConfigError("holds no mapping of keys", where=str(path), todo="See `zogan init`")
+    for override in overrides:
+        _set(tree, override)
+    return parse_config(tree, folder=path.parent, where=str(path))
+
+
+def as_config(given: Config | Path | str | Mapping[str, Any]) -> Config:
+    """A configuration, however it is given: itself, the path of a zogan.yaml, or a mapping of its keys.
+
+    Relative paths in a mapping are taken from the working directory.
+    """
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, Mapping):
+        return parse_config(given, folder=Path())
+    return load_config(Path(given))
+
+
+def parse_config(tree: Mapping[str, Any], *, folder: Path, where: str = "configuration") -> Config:
+    """Validate a mapping and resolve its paths against `folder`."""
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error), where=where) from None
+    return _resolve(config, folder.resolve())
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{override!r} is not key=value", where="--set", todo="For example --set train.epochs=3")
+    *parents, last = key.strip().split(".")
+    node = tree
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"{parent!r} in {key!r} is a value, not a section", where="--set")
+        node = child
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        node[last] = text
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"unknown key {key!r}. {nearest(str(fault['loc'][-1]), _keys(fault['loc'][:-1]))}")
+        elif fault["type"] == "missing":
+            lines.append(f"key {key!r} is missing")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            lines.append(f"{key} = {fault['input']!r}: {message}" if key else message)
+    return "; ".join(lines)
+
+
+def _keys(path: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in path:
+        annotation = section.model_fields[str(part)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+def _resolve(config: Config, folder: Path) -> Config:
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (folder / path.expanduser())
+
+    data = config.data.model_copy(
+        update={name: absolute(getattr(config.data, name)) for name in ("train", "validation", "test")}
+    )
+    model = config.model
+    if not model.startswith("package:"):
+        model = str(folder / Path(model).expanduser())
+    return config.model_copy(update={"data": data, "model": model, "output": absolute(config.output)})

@@ -1,0 +1,123 @@
+"""From what the files hold to the rows in use: cleaned, cut where no file is given, and fit for a run or not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from zogan.config import DataConfig
+from zogan.data.clean import SPLITS, clean
+from zogan.data.finding import Example, Finding, finding, listed
+from zogan.data.read import Unreadable
+from zogan.data.rows import Row, TextRow
+from zogan.data.split import stratified
+
+
+@dataclass(frozen=True)
+class Files:
+    """What the files hold: rows by split, and records that are no rows."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+    faults: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows in use.
+
+    `labels` are train's classes, sorted; none for dialogues. `dropped` tells every row that is in a file
+    and not in use; `noted` what is kept although it is odd; `cut` the splits that come out of train's file.
+    `digest` is a sha256 over the rows in use, whatever file they came from.
+    """
+
+    train: tuple[Row, ...]
+    validation: tuple[Row, ...]
+    test: tuple[Row, ...]
+    labels: tuple[str, ...]
+    dropped: tuple[Finding, ...]
+    digest: str
+    noted: tuple[Finding, ...] = ()
+    cut: tuple[str, ...] = ()
+
+
+def prepare(files: Files, data: DataConfig) -> tuple[Splits, tuple[Finding, ...]]:
+    """Clean what was read, and cut what is missing.
+
+    Returns:
+        The rows in use, and what a run must refuse: findings that are errors.
+    """
+    rows, dropped, noted = clean(files.rows)
+    if files.faults:
+        dropped.insert(0, _unreadable(files.faults, data))
+    missing = [name for name in ("test", "validation") if name not in rows]
+    rows |= _cut(rows["train"], missing, data)
+    labels = tuple(sorted({row.label for row in rows["train"] if isinstance(row, TextRow)}))
+    for name in ("validation", "test") if labels else ():
+        strange = [row for row in rows[name] if row.target not in labels]
+        if strange:
+            dropped.append(_unknown_labels(name, strange, data))
+            rows[name] = tuple(row for row in rows[name] if row.target in labels)
+    splits = Splits(
+        rows["train"],
+        rows["validation"],
+        rows["test"],
+        labels=labels,
+        dropped=tuple(one for one in dropped if one.severity != "error"),
+        digest=digest(rows),
+        noted=tuple(noted),
+        cut=tuple(reversed(missing)),
+    )
+    return splits, (*(one for one in dropped if one.severity == "error"), *_too_little(rows, labels))
+
+
+def digest(rows: Mapping[str, Sequence[Row]]) -> str:
+    """A sha256 over the rows of each split, in order, without their places."""
+    whole = hashlib.sha256()
+    for name in SPLITS:
+        whole.update(f"{name}\n".encode())
+        for row in rows[name]:
+            content = [row.text, row.label] if isinstance(row, TextRow) else row.chat()
+            whole.update(json.dumps(content).encode() + b"\n")
+    return whole.hexdigest()
+
+
+def _cut(train: tuple[Row, ...], missing: Sequence[str], data: DataConfig) -> dict[str, tuple[Row, ...]]:
+    shares = {"test": data.test_share, "validation": data.validation_share}
+    result = {"train": train}
+    rest = 1.0
+    for name in missing:
+        # Both shares are of train's file; the second cut is made from what the first left.
+        result["train"], result[name] = stratified(result["train"], shares[name] / rest, data.seed)
+        rest -= shares[name]
+    return result
+
+
+def _unreadable(faults: Sequence[Unreadable], data: DataConfig) -> Finding:
+    examples = [Example(place=str(fault.place), text=fault.what) for fault in faults]
+    if data.unreadable == "skip":
+        return finding("unreadable", "warning", "rows that cannot be read", examples, "dropped")
+    action = "the run stops; mend them, or go on without them with --set data.unreadable=skip"
+    return finding("unreadable", "error", "rows that cannot be read", examples, action)
+
+
+def _unknown_labels(name: str, rows: Sequence[Row], data: DataConfig) -> Finding:
+    labels = listed(sorted({repr(row.target) for row in rows}))
+    what = f"{name} rows with a label that no training row has ({labels})"
+    if data.unknown_labels == "drop":
+        return finding(f"unknown_label_in_{name}", "warning", what, rows, "dropped")
+    action = "the run stops; mend them, or go on without them with --set data.unknown_labels=drop"
+    return finding(f"unknown_label_in_{name}", "error", what, rows, action)
+
+
+def _too_little(rows: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[Finding]:
+    found = [
+        finding("no_rows", "error", f"no rows are left for {name}", [], "the run stops; add rows", count=1)
+        for name in SPLITS
+        if not rows[name]
+    ]
+    if len(labels) == 1:
+        what = f"train has one class alone, {labels[0]!r}"
+        found.append(finding("one_class", "error", what, [], "the run stops; classification needs two", count=1))
+    return found

@@ -1,0 +1,116 @@
+"""Evaluate a patch: one base in memory, each patch applied in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from zogan.config import Config
+from zogan.errors import ModelError, ZoganError
+from zogan.evaluate.compare import compare
+from zogan.evaluate.evaluation import Evaluation
+from zogan.patch import Patch
+from zogan.progress import Progress, Silent
+from zogan.tasks.job import Job, Split, open_job
+from zogan.tasks.task import Predictions
+
+Adapt = Callable[[nn.Module, Patch], nn.Module]
+"""Puts a patch's adapters into a model that already has its changed weights."""
+
+_MAY_DIFFER = ("max_length",)
+
+
+def evaluate(
+    job: Config | Job,
+    patch: Patch | None = None,
+    *,
+    before: Patch | None = None,
+    split: Split = "test",
+    adapt: Adapt | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """The model before and after, on the same rows.
+
+    Args:
+        job: what was tuned, or its configuration.
+        patch: the result; absent, the model before is evaluated alone.
+        before: where the task has a new head, the patch of `method: head` to compare with. Otherwise absent: the
+            base itself is what was before.
+        split: which rows.
+        adapt: attaches adapters; needed for patches that have them.
+        cache: as in `open_job`.
+        progress: told of rows predicted.
+
+    Raises:
+        ModelError: a new head and nothing to compare with; a patch of another task.
+        IntegrityError: a patch of another base.
+    """
+    progress = progress or Silent()
+    if isinstance(job, Config):
+        job = open_job(job, cache=cache, progress=progress)
+    model = _model(job)
+    if job.task.head(model) and before is None:
+        raise ModelError(
+            "this task has a new head, so that the base alone predicts nothing",
+            where=job.base.source,
+            todo="Pass before=, a patch made with method: head",
+        )
+    first = _predict(job, model, before, split, adapt, progress)
+    second = None
+    if patch is not None:
+        if before is not None and before.adapters:  # their modules cannot be taken out again
+            model = _model(job)
+        second = _predict(job, model, patch, split, adapt, progress)
+    before_is: Literal["base", "head_only"] = "base" if before is None else "head_only"
+    return compare(
+        getattr(job.splits, split),
+        first,
+        second,
+        before_is=before_is,
+        split=split,
+        settings=job.config.evaluate,
+        seed=job.config.train.seed,
+    )
+
+
+def _model(job: Job) -> nn.Module:
+    """As it is trained: fp32 arithmetic unless less was asked for, whatever the base is stored in."""
+    dtype = torch.float32 if job.config.train.precision == "fp32" else None
+    return job.task.model(seed=job.config.train.seed, dtype=dtype)
+
+
+def _predict(
+    job: Job, model: nn.Module, patch: Patch | None, split: Split, adapt: Adapt | None, progress: Progress
+) -> Predictions:
+    """Predictions with the patch applied; afterwards the model is as before, but for a head and adapters."""
+    rows, settings = getattr(job.splits, split), job.config.evaluate
+    if patch is None:
+        return job.task.predict(model, rows, settings, progress)
+    _fits(job, model, patch)
+    names = job.task.tensor_names(model)
+    patch.apply(model, names)
+    if not patch.adapters:
+        predictions = job.task.predict(model, rows, settings, progress)
+        patch.revert(model, names)
+        return predictions
+    if adapt is None:
+        raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
+    return job.task.predict(adapt(model, patch), rows, settings, progress)
+
+
+def _fits(job: Job, model: nn.Module, patch: Patch) -> None:
+    for name in job.task.head(model):
+        if name not in patch.tensors:
+            raise ModelError(f"the patch holds no {name!r}, which this task needs", where=patch.digest[:12])
+    for key, value in job.task.describe().items():
+        if key not in _MAY_DIFFER and patch.meta.task.get(key, value) != value:
+            raise ModelError(
+                f"the patch was made for {key} = {patch.meta.task[key]!r}, this task has {value!r}",
+                where=patch.digest[:12],
+                todo="Evaluate it with the configuration that it was made with",
+            )

@@ -1,0 +1,136 @@
+"""The main job: data, selection, training, patch, evaluation, report, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from zogan.config import Config
+from zogan.environment import environment
+from zogan.evaluate import evaluate
+from zogan.patch import Patch
+from zogan.progress import Progress, Silent
+from zogan.report import write as write_report
+from zogan.run import Run
+from zogan.select.job import select_for
+from zogan.select.storage import load_selection, save_selection
+from zogan.tasks import open_job
+from zogan.tasks.classification import Classification
+from zogan.tasks.job import Job
+from zogan.train import tune
+from zogan.train.methods import load_adapters
+from zogan.train.tune import config_digest
+from zogan.weights import headers
+
+Until = Literal["data", "select", "tune", "evaluate", "report"]
+_ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "report")
+
+HEAD_ONLY = {"epochs": 60, "patience": 8, "head_rate": 0.01, "batch_size": 32, "weight_decay": 0.0}
+"""The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
+
+
+def pilot(config: Config, *, until: Until = "report", progress: Progress = Silent()) -> Run:
+    """Run the stages up to `until`; those that stand already are kept.
+
+    Args:
+        config: the whole configuration.
+        until: the last stage to run.
+        progress: who is told how far it is.
+
+    Returns:
+        The run: its folder, its files, and what became of each stage.
+
+    Raises:
+        ZoganError: configuration, data or base are not as they must be; the folder is in use; the disk is too full.
+    """
+    last = _ORDER.index(until)
+    with Run(config.output) as run:
+        job = open_job(config, progress=progress)
+        run.need(_bytes_wanted(job))
+        _data(run, job)
+        for stage in (_select, _tune, _evaluate, _report)[:last]:
+            stage(run, job, progress)
+    return run
+
+
+def _data(run: Run, job: Job) -> None:
+    (run.folder / "zogan.yaml").write_text(
+        yaml.safe_dump(job.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    run.write("environment.json", environment())
+    splits = job.splits
+    rows = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+    findings = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
+    about = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
+    run.write("data.json", {**about, "digest": splits.digest})
+
+
+def _select(run: Run, job: Job, progress: Progress) -> None:
+    if job.config.method != "sparse":
+        return
+    settings = job.config.select.model_dump(mode="json")
+    reads = {**_reads(job), "select": settings, "train": job.config.train.model_dump(mode="json")}
+    run.stage("select", run.selection, reads, lambda path: save_selection(select_for(job, progress=progress), path))
+
+
+def _tune(run: Run, job: Job, progress: Progress) -> None:
+    if isinstance(job.task, Classification) and not job.task.keeps_head and job.config.method != "head":
+        train = job.config.train.model_copy(update=HEAD_ONLY)
+        head = Job(job.config.model_copy(update={"method": "head", "train": train}), job.base, job.splits, job.task)
+        reads = {**_reads(job), "config": config_digest(head.config)}
+        run.stage("head_only", run.before, reads, lambda path: tune(head, progress=progress).patch.save(path))
+    selection = load_selection(run.selection) if job.config.method == "sparse" else None
+
+    def make(path: Path) -> dict[str, Any]:
+        tuned = tune(
+            job,
+            selection=selection,
+            checkpoint=run.folder / "checkpoint",
+            log=run.folder / "metrics.jsonl",
+            progress=progress,
+        )
+        tuned.patch.save(path)
+        return {
+            "trainable": tuned.trainable,
+            "model_parameters": tuned.parameters,
+            "base_bytes": sum(info.nbytes for info in headers(job.base.folder).values()),
+            "seconds_before": tuned.seconds_before,
+        }
+
+    reads = {**_reads(job), "config": config_digest(job.config)}
+    if selection is not None:
+        reads["selection"] = run.selection
+    run.stage("tune", run.patch, reads, make)
+
+
+def _evaluate(run: Run, job: Job, progress: Progress) -> None:
+    def make(path: Path) -> None:
+        before = Patch.load(run.before) if "head_only" in run.stages else None
+        patch = Patch.load(run.patch)
+        evaluation = evaluate(job, patch, before=before, adapt=load_adapters, progress=progress)
+        path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    reads = {**_reads(job), "patch": run.patch, "evaluate": job.config.evaluate.model_dump(mode="json")}
+    if "head_only" in run.stages:
+        reads["before"] = run.before
+    run.stage("evaluate", run.evaluation, reads, make)
+
+
+def _report(run: Run, job: Job, progress: Progress) -> None:
+    progress.note("writing the report")
+    write_report(run.folder, job.config.language)
+    run.stages["report"] = "done"
+
+
+def _reads(job: Job) -> dict[str, Any]:
+    return {"base": job.base.fingerprint.whole, "data": job.splits.digest, "task": job.task.describe()}
+
+
+def _bytes_wanted(job: Job) -> int:
+    """Checkpoint, best values and patch at their largest, with a margin for the report."""
+    weights = sum(info.numel for info in headers(job.base.folder).values())
+    share = {"sparse": job.config.select.density, "full": 1.0}.get(job.config.method, 0.02)
+    # Per trained weight: values and two moments in the checkpoint (written beside the old one), the best, old and new.
+    return int(weights * share * 4 * (2 * 3 + 1 + 2)) + 20_000_000

@@ -1,0 +1,97 @@
+"""Where in the model the changed weights lie: layers by kinds of matrix, read off the tensors' names."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_LAYER = re.compile(r"\.(\d+)\.")
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Changed weights among all weights of some tensors."""
+
+    changed: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        """Changed share, 0 to 1."""
+        return self.changed / self.total if self.total else 0.0
+
+    def __add__(self, other: Cell) -> Cell:
+        return Cell(self.changed + other.changed, self.total + other.total)
+
+
+@dataclass(frozen=True)
+class Places:
+    """The changed weights, located.
+
+    Args:
+        layers: numbers of the layers, from 0 to the highest that changed.
+        kinds: kinds of matrix, such as `attention.self.query`, in the order of the model.
+        cells: (kind, layer) to its counts; absent where nothing changed.
+        outside: tensors that stand in no layer, such as embeddings.
+    """
+
+    layers: tuple[int, ...]
+    kinds: tuple[str, ...]
+    cells: Mapping[tuple[str, int], Cell]
+    outside: Mapping[str, Cell]
+
+    @property
+    def changed(self) -> int:
+        """Number of changed weights in all."""
+        return sum(cell.changed for cell in (*self.cells.values(), *self.outside.values()))
+
+    def by_layer(self) -> dict[int, int]:
+        """Changed weights of each layer."""
+        sums = dict.fromkeys(self.layers, 0)
+        for (_, layer), cell in self.cells.items():
+            sums[layer] += cell.changed
+        return sums
+
+    def by_kind(self) -> dict[str, int]:
+        """Changed weights of each kind of matrix."""
+        sums = dict.fromkeys(self.kinds, 0)
+        for (kind, _), cell in self.cells.items():
+            sums[kind] += cell.changed
+        return sums
+
+
+def locate(tensors: Mapping[str, tuple[int, tuple[int, ...]]]) -> Places:
+    """Sort tensors by the first number in their names, which is the layer, and by the rest, which is the kind.
+
+    Args:
+        tensors: name to the number of changed weights and the shape.
+    """
+    cells: dict[tuple[str, int], Cell] = {}
+    outside: dict[str, Cell] = {}
+    for name, (changed, shape) in tensors.items():
+        if not changed:
+            continue
+        cell = Cell(changed, math.prod(shape))
+        match = _LAYER.search(name)
+        if match is None:
+            outside[name.removesuffix(".weight")] = cell
+            continue
+        rest = _NUMBER.sub("*", "." + name[match.end() :])[1:]  # numbers further in count experts, not layers
+        key = (rest.removesuffix(".weight"), int(match.group(1)))
+        cells[key] = cells.get(key, Cell(0, 0)) + cell
+    highest = max((layer for _, layer in cells), default=-1)
+    kinds = sorted({kind for kind, _ in cells}, key=_order)
+    return Places(tuple(range(highest + 1)), tuple(kinds), cells, dict(sorted(outside.items())))
+
+
+def _order(kind: str) -> tuple[int, int, str]:
+    """Attention before the feed-forward part, query, key, value, output within: as a block computes."""
+    steps = ("query", "q_proj", "key", "k_proj", "value", "v_proj", "attn", "attention.output", "o_proj")
+    later = ("intermediate", "gate", "up_proj", "fc", "output", "down_proj")
+    first = next((index for index, step in enumerate(steps) if step in kind), None)
+    if first is not None:
+        return 0, first, kind
+    return 1, next((index for index, step in enumerate(later) if step in kind), len(later)), kind

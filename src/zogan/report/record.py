@@ -1,0 +1,143 @@
+"""A run's files as one value: all that a report knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zogan.config import Config, parse_config
+from zogan.errors import IntegrityError, RunError
+from zogan.evaluate.evaluation import Evaluation
+from zogan.patch import Patch
+from zogan.report.metrics import Metric
+from zogan.report.places import Places, locate
+
+_STAGES = {
+    "data.json": "zogan pilot",
+    "patch.safetensors": "zogan tune",
+    "costs.json": "zogan tune",
+    "evaluation.json": "zogan evaluate",
+}
+"""What a report needs, and the command that makes it."""
+
+_IN_ORDER = ("data", "select", "head_only", "tune", "evaluate", "report")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run.
+
+    Args:
+        folder: of the run.
+        config: as it was resolved.
+        data: rows, labels and findings, from data.json.
+        costs: wall_seconds and peak_bytes by stage, and sizes, from costs.json.
+        evaluation: before and after; both are there.
+        metrics: the evaluation's figures, the deciding one first.
+        steps: loss of each step, from metrics.jsonl.
+        epochs: one entry an epoch, from metrics.jsonl.
+        environment: versions, cores and platform.
+        places: where the changed weights lie.
+        density: changed weights as a share of all of the base's.
+        base_weights: all of the base's weights.
+        patch_bytes: size of the patch's file.
+        new_tensors: names of the tensors that the base does not have, such as a head.
+        adapters: names of the adapter's tensors.
+    """
+
+    folder: Path
+    config: Config
+    data: Mapping[str, Any]
+    costs: Mapping[str, Any]
+    evaluation: Evaluation
+    metrics: tuple[Metric, ...]
+    steps: Sequence[Mapping[str, Any]]
+    epochs: Sequence[Mapping[str, Any]]
+    environment: Mapping[str, Any]
+    places: Places
+    density: float
+    base_weights: int
+    patch_bytes: int
+    new_tensors: tuple[str, ...]
+    adapters: tuple[str, ...]
+
+    @property
+    def stages(self) -> dict[str, Mapping[str, Any]]:
+        """Costs of each stage, in the order in which they run."""
+        costs = self.costs["stages"]
+        return {name: costs[name] for name in sorted(costs, key=lambda name: (_order(name), name))}
+
+
+def read(folder: Path) -> Record:
+    """Read a run's folder.
+
+    Raises:
+        RunError: not a run, or a stage is missing; says which command makes it.
+        IntegrityError: a file is damaged.
+    """
+    if not (folder / "zogan.yaml").is_file():
+        raise RunError("is not a run: it has no zogan.yaml", where=str(folder), todo="Give the folder of a run")
+    for name, command in _STAGES.items():
+        if not (folder / name).is_file():
+            raise RunError(f"has no {name} yet", where=str(folder), todo=f"Run `{command}` first")
+    evaluation = Evaluation.load(folder / "evaluation.json")
+    if evaluation.after is None:
+        raise RunError(
+            "holds no figures after tuning", where=str(folder / "evaluation.json"), todo="Run `zogan evaluate`"
+        )
+    lines = _lines(folder / "metrics.jsonl")
+    patch = Patch.load(folder / "patch.safetensors")
+    environment = folder / "environment.json"
+    return Record(
+        folder=folder,
+        config=_config(folder),
+        data=_json(folder / "data.json"),
+        costs=_json(folder / "costs.json"),
+        evaluation=evaluation,
+        metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
+        steps=[line for line in lines if line.get("kind") == "step"],
+        epochs=[line for line in lines if line.get("kind") == "epoch"],
+        environment=_json(environment) if environment.is_file() else {},
+        places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
+        density=patch.density,
+        base_weights=patch.meta.base.weights,
+        patch_bytes=(folder / "patch.safetensors").stat().st_size,
+        new_tensors=tuple(sorted(patch.tensors)),
+        adapters=tuple(sorted(patch.adapters)),
+    )
+
+
+def _order(stage: str) -> int:
+    return _IN_ORDER.index(stage) if stage in _IN_ORDER else len(_IN_ORDER)
+
+
+def _config(folder: Path) -> Config:
+    tree = yaml.safe_load((folder / "zogan.yaml").read_text(encoding="utf-8"))
+    return parse_config(tree, folder=folder, where=str(folder / "zogan.yaml"))
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise IntegrityError(f"is damaged: {error}", where=str(path)) from None
+    if not isinstance(tree, dict):
+        raise IntegrityError("is damaged: holds no mapping", where=str(path))
+    return tree
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if not all(isinstance(line, dict) for line in lines):
+            raise ValueError("a line holds no mapping")
+    except ValueError as error:
+        raise IntegrityError(f"is damaged: {error}", where=str(path)) from None
+    return lines

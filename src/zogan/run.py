@@ -1,0 +1,127 @@
+"""A run is a folder: each stage writes its file whole, under a key of all that it read, and is done once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from zogan.errors import IntegrityError, RunError
+from zogan.train.meter import Cost, Meter
+
+Status = Literal["done", "kept"]
+
+
+class Run:
+    """A run's folder, locked while it is open.
+
+    Attributes:
+        folder: the folder; made where absent.
+        stages: what became of each stage: `done` now, or `kept` from before.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stages: dict[str, Status] = {}
+        self._digests: dict[Path, str] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (NotADirectoryError, FileExistsError):
+            raise RunError("is no folder", where=str(folder), todo="Name another with --set output=…") from None
+        self._lock = FileLock(folder / ".lock", blocking=False)
+
+    selection = property(lambda self: self.folder / "selection.safetensors")
+    before = property(lambda self: self.folder / "before.safetensors")
+    patch = property(lambda self: self.folder / "patch.safetensors")
+    evaluation = property(lambda self: self.folder / "evaluation.json")
+    report = property(lambda self: self.folder / "report.html")
+
+    def __enter__(self) -> Run:
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RunError(
+                "another zogan works in this folder",
+                where=str(self.folder),
+                todo="Wait for it, or name another folder with --set output=…",
+            ) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+
+    def need(self, wanted: int) -> None:
+        """Refuse to start where the disk has not that many bytes left."""
+        free = shutil.disk_usage(self.folder).free
+        if free < wanted:
+            raise RunError(
+                f"{wanted / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free",
+                where=str(self.folder),
+                todo="Make room, or name another folder with --set output=…",
+            )
+
+    def stage(
+        self, name: str, file: Path, reads: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any] | None]
+    ) -> None:
+        """Do a stage, unless its file stands and was made from the same.
+
+        Args:
+            name: of the stage.
+            file: what it makes.
+            reads: all that its result depends on: JSON values, and paths of files, taken by their content.
+            make: writes the file to the path that it is given; may return facts for costs.json.
+        """
+        key = self._key(name, reads)
+        kept = self._read("stages.json").get(name)
+        if kept and kept["key"] == key and file.is_file() and kept["sha256"] == self.digest(file):
+            self.stages[name] = "kept"
+            return
+        partial = file.with_name(file.name + ".partial")
+        with Meter() as meter:
+            facts = dict(make(partial) or {})
+        partial.replace(file)
+        self._digests.pop(file, None)
+        seconds = meter.cost.wall_seconds + facts.pop("seconds_before", 0.0)
+        costs = self._read("costs.json")
+        costs.setdefault("stages", {})[name] = asdict(Cost(seconds, meter.cost.peak_bytes))
+        self.write("costs.json", {**costs, **facts})
+        self.write("stages.json", {**self._read("stages.json"), name: {"key": key, "sha256": self.digest(file)}})
+        self.stages[name] = "done"
+
+    def digest(self, file: Path) -> str:
+        """SHA-256 of a file, in hex."""
+        if file not in self._digests:
+            with file.open("rb") as stream:
+                self._digests[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+        return self._digests[file]
+
+    def write(self, name: str, tree: Mapping[str, Any]) -> None:
+        """Write a JSON file of the run, whole or not at all."""
+        text = json.dumps(tree, indent=2, ensure_ascii=False, sort_keys=True)
+        partial = self.folder / f"{name}.{os.getpid()}.partial"
+        partial.write_text(text + "\n", encoding="utf-8")
+        partial.replace(self.folder / name)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        if not path.is_file():
+            return {}
+        try:
+            tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, UnicodeDecodeError):
+            raise IntegrityError("is damaged", where=str(path), todo="Delete it: its stages are done again") from None
+        return tree
+
+    def _key(self, name: str, reads: Mapping[str, Any]) -> str:
+        content = {key: self.digest(item) if isinstance(item, Path) else item for key, item in reads.items()}
+        return hashlib.sha256(json.dumps([name, content], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""Which weights to change: criteria, one saliency pass, budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from zogan.progress import Progress
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from zogan.sparse.selection import Selection
+
+
+def select(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    criterion: str = "gradient",
+    density: float = 0.005,
+    allocation: Literal["global", "tensor", "row"] = "global",
+    loss: Callable[[nn.Module, Any], Tensor] | None = None,
+    include: str = ".*",
+    exclude: str | None = None,
+    whole: Iterable[str] = (),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Selection:
+    """Choose the share of a model's weights that is most worth changing, in one pass over a few batches.
+
+    Args:
+        model: any `torch.nn.Module`; it is left as it was.
+        batches: a few batches, such as `itertools.islice(loader, 8)`.
+        criterion: gradient, fisher, contribution, magnitude, movement, random, or one of an installed package.
+        density: share of the eligible matrices to choose, 0 to 1.
+        allocation: the best over the whole model, in each tensor, or in each output row.
+        loss: (model, batch) to the mean loss; `model(**batch).loss` where absent.
+        include: regular expression over parameter names that may be chosen.
+        exclude: regular expression over parameter names that may not.
+        whole: parameters that shall train whole, such as a new head.
+        seed: of the random criterion.
+        progress: who is told how far it is.
+
+    Returns:
+        The selection, for `zogan.attach`.
+
+    Raises:
+        ZoganError: no batch, a loss that is not finite, or nothing that can be chosen.
+    """
+    from zogan.select.criteria import find
+    from zogan.select.saliency import choose, eligible
+    from zogan.sparse.selection import Selection
+
+    whole = tuple(whole)
+    chosen = choose(
+        model,
+        batches,
+        loss or (lambda model, batch: model(**batch).loss),
+        find(criterion),
+        weights=eligible(model, include=include, exclude=exclude, whole=whole),
+        density=density,
+        allocation=allocation,
+        seed=seed,
+        random=criterion == "random",
+        progress=progress,
+    )
+    meta = {"criterion": criterion, "density": density, "allocation": allocation, "seed": seed}
+    return Selection(chosen.positions, chosen.shapes, whole, meta)

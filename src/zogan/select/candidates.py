@@ -1,0 +1,174 @@
+"""The weights still in the running, with their sums: a few multiples of the budget, whatever the model's size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+MULTIPLE = 4
+"""Candidates kept per weight that will be chosen."""
+
+
+@dataclass
+class Held:
+    """Candidates of one tensor: flat positions (strictly increasing) and their sums so far."""
+
+    flat: Int64[Tensor, " held"]
+    sums: Float[Tensor, " held"]
+
+
+class Candidates:
+    """Sums per weight in bounded memory, from gradients that come one tensor at a time.
+
+    Of the first batch the best `MULTIPLE` × budget are kept. Later batches add to those; a weight outside comes in
+    when one batch alone lifts it over the worst that is kept. So the result is exact for one batch and for a budget
+    that holds all, and close to exact else; memory stays near 12 bytes × 2 × `MULTIPLE` × budget and one tensor.
+
+    Args:
+        shapes: parameter name to (rows, columns), all that may be chosen.
+        count: number of weights to choose, over all.
+        allocation: `global`, `tensor` or `row`: among which weights the best are sought.
+        score: sums to scores, elementwise; higher is better.
+        exact: keep every weight (tests compare with it).
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, int]],
+        count: int,
+        allocation: str,
+        score: Callable[[Tensor], Tensor],
+        *,
+        exact: bool = False,
+    ) -> None:
+        self.shapes, self.count, self.allocation, self.score = dict(shapes), count, allocation, score
+        self.multiple = float("inf") if exact else MULTIPLE
+        self.total = sum(rows * columns for rows, columns in shapes.values())
+        self.held: dict[str, Held] = {}
+        # Worst score that is kept: one number, or one per row as (rows, 1).
+        self.floor: dict[str, Tensor] = {}
+        self.global_floor = -float("inf")
+
+    def add(self, name: str, folded: Tensor) -> None:
+        """Add one batch's contribution to the sums of one tensor.
+
+        Args:
+            name: the parameter.
+            folded: (rows, columns), what the criterion's `fold` gave; any floating dtype.
+        """
+        folded = folded.float()
+        flat = folded.reshape(-1)
+        held = self.held.get(name)
+        over = self._over(name, self.score(folded), first=held is None)
+        if held is not None:
+            held.sums += flat[held.flat]
+            over[held.flat] = False
+        new = over.nonzero().squeeze(1)
+        if held is None:
+            self.held[name] = Held(new, flat[new])
+        elif len(new):
+            merged, order = torch.cat([held.flat, new]).sort()
+            self.held[name] = Held(merged, torch.cat([held.sums, flat[new]])[order])
+        self._trim(name)
+
+    def choose(self) -> dict[str, Int64[Tensor, " chosen"]]:
+        """The best, per tensor: flat positions, strictly increasing. Ties go to the earlier name and position."""
+        if self.allocation == "global":
+            return self._best_of_all()
+        return {
+            name: self.held[name].flat[self._best_in(name, self._quota(name))].sort().values
+            for name in sorted(self.held)
+        }
+
+    def _over(self, name: str, scores: Float[Tensor, "rows columns"], *, first: bool) -> Bool[Tensor, " all"]:
+        """Which weights one batch alone lifts over the worst that is kept."""
+        if self.allocation == "global":
+            return (scores > self.global_floor).reshape(-1)
+        limit = self.multiple * self._quota(name)
+        if first and self.allocation == "row" and limit < scores.numel():
+            per_row = min(-(-int(limit) // scores.shape[0]), scores.shape[1])
+            self.floor[name] = scores.topk(per_row, dim=1, sorted=False).values.amin(1, keepdim=True)
+            return (scores >= self.floor[name]).reshape(-1)
+        if first:
+            self.floor[name] = scores.new_tensor(threshold(scores.reshape(-1), limit))
+            return (scores >= self.floor[name]).reshape(-1)
+        return (scores > self.floor[name]).reshape(-1)
+
+    def _quota(self, name: str) -> int:
+        rows, columns = self.shapes[name]
+        return max(1, round(self.count * rows * columns / self.total)) if self.count else 0
+
+    def _trim(self, name: str) -> None:
+        if self.allocation == "global":
+            limit = self.multiple * self.count
+            if sum(len(held.flat) for held in self.held.values()) > 2 * limit:
+                every = {other: self.score(held.sums) for other, held in self.held.items()}
+                self.global_floor = threshold(torch.cat(list(every.values())), limit)
+                for other in every:
+                    self._keep(other, every[other] >= self.global_floor)
+            return
+        held, limit = self.held[name], self.multiple * self._quota(name)
+        if len(held.flat) <= 2 * limit:
+            return
+        scores = self.score(held.sums)
+        if self.allocation == "tensor":
+            floor = threshold(scores, limit)
+            self.floor[name] = scores.new_tensor(floor)
+            self._keep(name, scores >= floor)
+            return
+        rows, columns = self.shapes[name]
+        best = self._best_in(name, int(limit))
+        floors = scores.new_full((rows,), float("inf"))
+        self.floor[name] = floors.scatter_reduce(0, held.flat[best] // columns, scores[best], "amin").unsqueeze(1)
+        mask = torch.zeros(len(held.flat), dtype=torch.bool, device=held.flat.device)
+        mask[best] = True
+        self._keep(name, mask)
+
+    def _keep(self, name: str, mask: Tensor) -> None:
+        held = self.held[name]
+        self.held[name] = Held(held.flat[mask], held.sums[mask])
+
+    def _best_in(self, name: str, count: int) -> Int64[Tensor, " best"]:
+        """Indices into the held weights of one tensor: the best `count`, in equal parts per row where asked."""
+        held = self.held[name]
+        scores = self.score(held.sums)
+        order = scores.argsort(descending=True, stable=True)
+        if self.allocation == "row":
+            rows, columns = self.shapes[name]
+            row = held.flat[order] // columns
+            by_row = row.argsort(stable=True)
+            starts = torch.bincount(row, minlength=rows).cumsum(0).roll(1)
+            starts[0] = 0
+            rank = torch.empty_like(row)
+            rank[by_row] = torch.arange(len(row), device=row.device) - starts[row[by_row]]
+            # Every row's best before any row's second best; in the last round the best of the rows.
+            order = order[rank.argsort(stable=True)]
+        return order[:count]
+
+    def _best_of_all(self) -> dict[str, Int64[Tensor, " chosen"]]:
+        names = sorted(self.held)
+        scores = torch.cat([self.score(self.held[name].sums) for name in names])
+        chosen = torch.zeros(len(scores), dtype=torch.bool, device=scores.device)
+        chosen[scores.argsort(descending=True, stable=True)[: self.count]] = True
+        parts = torch.split(chosen, [len(self.held[name].flat) for name in names])
+        return {name: self.held[name].flat[part] for name, part in zip(names, parts, strict=True)}
+
+
+def threshold(scores: Float[Tensor, " all"], count: float, *, sample: int = 1 << 15) -> float:
+    """A value that at least `count` scores reach, and not many more: read off a sample, checked on the whole."""
+    if count >= len(scores):
+        return -float("inf")
+    if len(scores) > 2 * sample:
+        part = scores[:: len(scores) // sample]
+        # A tenth and two standard errors more than the share, so that the check seldom fails.
+        want = count / len(scores) * len(part)
+        want = int(1.1 * want + 2 * want**0.5) + 1
+        if want < len(part):
+            guess = float(part.topk(want, sorted=False).values.min())
+            if int((scores >= guess).sum()) >= count:
+                return guess
+    return float(scores.topk(int(count), sorted=False).values.min())

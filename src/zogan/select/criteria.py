@@ -1,0 +1,64 @@
+"""How a weight is scored: each criterion folds a batch's gradient into a sum, then turns sums into scores.
+
+A third party adds its own as an entry point in the group `zogan.criteria`: a `Criterion` under its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import torch
+from torch import Tensor
+
+from zogan.errors import ConfigError, nearest
+
+Fold = Callable[[Tensor, Tensor], Tensor]
+"""(weight, gradient of one batch's mean loss) to what is summed over batches, elementwise."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """Scores weights for selection; the highest are chosen.
+
+    Attributes:
+        fold: what one batch adds to a weight's sum; None where no gradient is needed.
+        score: the sums (or, without `fold`, the weights) to scores, elementwise.
+    """
+
+    fold: Fold | None
+    score: Callable[[Tensor], Tensor]
+
+
+CRITERIA: dict[str, Criterion] = {
+    # |Σ dL/dw|: first-order change of the loss by a small step (GPS, arXiv:2312.10136; SPEFT, arXiv:2412.13488).
+    "gradient": Criterion(lambda weight, grad: grad, torch.abs),
+    # Σ (dL/dw)²: diagonal of the empirical Fisher information (FISH mask, arXiv:2111.09839, eq. 3).
+    "fisher": Criterion(lambda weight, grad: grad.square(), lambda total: total),
+    # |Σ w dL/dw|: first-order change of the loss if the weight were zero (SNIP, arXiv:1810.02340, eq. 5).
+    "contribution": Criterion(lambda weight, grad: weight * grad, torch.abs),
+    # −Σ w dL/dw: weights that training would move away from zero (arXiv:2005.07683, eq. 3).
+    "movement": Criterion(lambda weight, grad: weight * grad, torch.neg),
+    "magnitude": Criterion(None, torch.abs),
+    # Uniform scores are drawn by the saliency pass, from the seed.
+    "random": Criterion(None, lambda weight: weight),
+}
+
+
+def find(name: str) -> Criterion:
+    """The criterion of that name, built in or by entry point.
+
+    Raises:
+        ConfigError: none has that name; says the nearest.
+    """
+    if name in CRITERIA:
+        return CRITERIA[name]
+    others = {point.name: point for point in entry_points(group="zogan.criteria")}
+    if name not in others:
+        todo = nearest(name, [*CRITERIA, *others])
+        raise ConfigError(f"no criterion is called {name!r}", where="select.criterion", todo=todo)
+    found = others[name].load()
+    if not isinstance(found, Criterion):
+        raise ConfigError(f"entry point {name!r} gives no Criterion", where="select.criterion")
+    return found

@@ -1,0 +1,63 @@
+"""The selection of one configured job."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import torch
+from torch import Tensor, nn
+
+from zogan.data.batch import bucketed
+from zogan.progress import Progress, Silent
+from zogan.select import select
+from zogan.sparse.selection import Selection
+from zogan.tasks.job import Job
+from zogan.tasks.task import Batch
+
+SALIENCY_EPOCH = 1 << 20
+"""The saliency pass draws its batches as an epoch of its own, that no training reaches."""
+
+
+def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress = Silent()) -> Selection:
+    """Choose the weights that the job's `select:` section asks for, on its training rows.
+
+    Args:
+        job: base, rows and task.
+        model: the task's model, where it is in memory already; it is left as it was.
+        progress: who is told how far it is.
+
+    Returns:
+        The selection; its `meta` names criterion, density, allocation, seed, base, data and rows read.
+    """
+    settings, seed = job.config.select, job.config.train.seed
+    model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
+    device = next(model.parameters()).device
+    examples = job.examples("train")
+    lengths = [len(example.ids) for example in examples]
+    order = bucketed(lengths, job.config.train.batch_size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
+
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        total, targets = job.task.loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
+        return total / targets
+
+    chosen = select(
+        model,
+        (job.task.collate([examples[row] for row in rows]) for rows in order),
+        criterion=settings.criterion,
+        density=settings.density,
+        allocation=settings.allocation,
+        loss=loss,
+        include=settings.include,
+        exclude=settings.exclude,
+        whole=job.task.head(model),
+        seed=seed,
+        progress=progress,
+    )
+    meta = {
+        **chosen.meta,
+        "base": job.base.fingerprint.whole,
+        "data": job.splits.digest,
+        "rows": sum(len(rows) for rows in order),
+        "zogan": version("zogan"),
+    }
+    return Selection(chosen.positions, chosen.shapes, chosen.whole, meta)

@@ -1,0 +1,170 @@
+"""One pass over a few batches: each gradient is folded into the candidates as it comes, and freed at once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zogan.errors import ConfigError, ZoganError
+from zogan.progress import Progress, Silent
+from zogan.select.candidates import Candidates
+from zogan.select.criteria import Criterion
+from zogan.sparse.layer import kernel_of
+from zogan.sparse.selection import Selection
+
+Loss = Callable[[nn.Module, Any], Tensor]
+"""(model, batch) to the batch's mean loss."""
+
+
+def eligible(
+    model: nn.Module, *, include: str = ".*", exclude: str | None = None, whole: Iterable[str] = ()
+) -> dict[str, nn.Parameter]:
+    """Weights that may be chosen: matrices of dense layers, without embeddings and tied weights.
+
+    Raises:
+        ConfigError: a pattern is no regular expression, or nothing matches.
+    """
+    try:
+        wanted, unwanted = re.compile(include), re.compile(exclude) if exclude else None
+    except re.error as error:
+        raise ConfigError(f"no regular expression: {error}", where="select.include or select.exclude") from None
+    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
+    whole, found = set(whole), {}
+    for path, module in model.named_modules():
+        name = f"{path}.weight" if path else "weight"
+        if isinstance(module, nn.Embedding) or kernel_of(module) is None or name in whole:
+            continue
+        weight = module.weight
+        if not isinstance(weight, nn.Parameter) or uses[id(weight)] > 1:
+            continue
+        if wanted.search(name) and not (unwanted and unwanted.search(name)):
+            found[name] = weight
+    if not found:
+        raise ConfigError(
+            f"no weight matches include={include!r}, exclude={exclude!r}",
+            where="select",
+            todo="Only matrices of linear layers that are not tied can be chosen",
+        )
+    return found
+
+
+def choose(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: Loss,
+    criterion: Criterion,
+    *,
+    weights: Mapping[str, nn.Parameter],
+    density: float,
+    allocation: str,
+    seed: int,
+    random: bool,
+    progress: Progress | None = None,
+) -> Selection:
+    """Score the weights and choose the best share.
+
+    The model's training mode, gradients and `requires_grad` flags are as before afterwards. The pass runs in
+    evaluation mode, so that no dropout blurs the scores.
+
+    Args:
+        model: any module.
+        batches: the data, one pass.
+        loss: what one batch gives.
+        criterion: how weights are scored.
+        weights: parameter name to parameter, all that may be chosen.
+        density: share of those weights to choose, 0 to 1.
+        allocation: `global`, `tensor` or `row`.
+        seed: of the `random` criterion.
+        random: whether scores are drawn at random.
+
+    Raises:
+        ZoganError: no batch, a loss that is not finite, or no weight that the loss reaches.
+    """
+    progress = progress or Silent()
+    batches = list(batches)
+    if not batches:
+        raise ZoganError("the saliency pass needs at least one batch")
+    if criterion.fold is None:
+        # One batch still says which weights the loss reaches at all.
+        batches = batches[:1]
+    touched: dict[str, nn.Parameter] = {}
+    candidates: Candidates | None = None
+    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    names = {parameter: name for name, parameter in weights.items()}
+    training = model.training
+
+    def fold(parameter: nn.Parameter) -> None:
+        name, grad = names[parameter], parameter.grad
+        parameter.grad = None
+        touched[name] = parameter
+        if candidates is not None and criterion.fold is not None and grad is not None:
+            with torch.no_grad():
+                candidates.add(name, _matrix(criterion.fold(parameter, grad)))
+
+    shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
+    hooks = []
+    progress.start("select", len(batches))
+    try:
+        model.eval()
+        for parameter in flags:
+            parameter.requires_grad_(parameter in names)
+        hooks = [parameter.register_post_accumulate_grad_hook(fold) for parameter in names]  # type: ignore[no-untyped-call]
+        if criterion.fold is not None:
+            candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
+        for done, batch in enumerate(batches, start=1):
+            value = loss(model, batch)
+            if not torch.isfinite(value):
+                raise ZoganError(f"the loss of batch {done} is {value.item()}", where="select", todo="Check the rows")
+            if not value.requires_grad:
+                break
+            value.backward()  # type: ignore[no-untyped-call]
+            progress.advance(done, loss=value.item())
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for parameter, flag in flags.items():
+            parameter.requires_grad_(flag)
+        model.train(training)
+    if not touched:
+        raise ZoganError("the loss reaches none of the weights that may be chosen", where="select")
+    shapes = {name: shapes[name] for name in sorted(touched)}
+    if candidates is None:
+        candidates = _without_gradient(touched, shapes, _count(shapes, density), allocation, criterion, seed, random)
+    elif len(shapes) < len(candidates.shapes):
+        # Weights that the loss never reaches (an unused pooler) count neither as candidates nor in the share.
+        candidates.shapes, candidates.total = shapes, sum(rows * columns for rows, columns in shapes.values())
+        candidates.count = _count(shapes, density)
+    positions = {name: flat.cpu() for name, flat in candidates.choose().items()}
+    return Selection(positions, shapes)
+
+
+def _count(shapes: Mapping[str, tuple[int, int]], density: float) -> int:
+    # Rounded down: a share is a promise.
+    return max(1, int(density * sum(rows * columns for rows, columns in shapes.values())))
+
+
+def _matrix(folded: Tensor) -> Tensor:
+    return folded.reshape(folded.shape[0], -1)
+
+
+def _without_gradient(
+    weights: Mapping[str, nn.Parameter],
+    shapes: Mapping[str, tuple[int, int]],
+    count: int,
+    allocation: str,
+    criterion: Criterion,
+    seed: int,
+    random: bool,
+) -> Candidates:
+    candidates = Candidates(shapes, count, allocation, criterion.score)
+    generator = torch.Generator().manual_seed(seed)
+    for name in sorted(weights):
+        weight = weights[name].detach()
+        scored = torch.rand(weight.shape, generator=generator).to(weight.device) if random else weight
+        candidates.add(name, _matrix(scored))
+    return candidates

@@ -1,0 +1,1 @@
+"""The mechanism: a dense layer of which a few weights train. Needs torch alone."""

@@ -1,0 +1,143 @@
+"""Make a model train in part, and take that back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from zogan.errors import ZoganError, nearest
+from zogan.sparse.layer import Sparse, kernel_of, make_plain, make_sparse
+from zogan.sparse.selection import Selection
+
+_BEFORE = "_zogan_before"
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What changed in one parameter.
+
+    Attributes:
+        positions: flat positions, int64, strictly increasing.
+        old: what stood there, in the dtype that the base is stored in.
+        new: what stands there now, the same dtype.
+    """
+
+    positions: Int64[Tensor, " n"]
+    old: Tensor
+    new: Tensor
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What `detach` needs to give the plain model back."""
+
+    trainable: tuple[str, ...]
+    whole: Mapping[str, Tensor]
+    stored: Mapping[str, torch.dtype]
+
+
+def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch.dtype] | None = None) -> None:
+    """Let only the chosen weights of `model` train, in place. Names and the base's state-dict keys stay.
+
+    Every other parameter is frozen; those in `selection.whole` train whole. Afterwards
+    `[p for p in model.parameters() if p.requires_grad]` is what an optimiser needs.
+
+    Args:
+        model: any module; the chosen parameters must be weights of `nn.Linear`, `nn.Embedding` or `Conv1D`.
+        selection: from `zogan.select`.
+        stored: dtype per parameter that the base is stored in, where the model was loaded in another; values are
+            rounded to it while training, so that a patch holds exactly what was trained.
+
+    Raises:
+        ZoganError: a name is not in the model, its shape differs, its layer cannot train in part, or is tied.
+    """
+    if hasattr(model, _BEFORE):
+        raise ZoganError("a selection is attached already", todo="Call zogan.detach(model) first")
+    stored = dict(stored or {})
+    owners = {f"{path}.weight" if path else "weight": module for path, module in model.named_modules()}
+    parameters = dict(model.named_parameters())
+    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
+    chosen = {name: flat for name, flat in selection.positions.items() if len(flat)}
+    for name in chosen:
+        _refuse(name, owners.get(name), parameters, selection.shapes[name], uses)
+    for name in selection.whole:
+        if name not in parameters:
+            raise ZoganError("is to train whole but is not in the model", where=name, todo=nearest(name, parameters))
+    trainable = tuple(name for name, p in parameters.items() if p.requires_grad)
+    for parameter in parameters.values():
+        parameter.requires_grad_(False)
+    for name, flat in chosen.items():
+        make_sparse(owners[name], flat, stored.get(name))
+    whole = {name: parameters[name].detach().clone() for name in selection.whole}
+    for name in selection.whole:
+        parameters[name].requires_grad_(True)
+    setattr(model, _BEFORE, _Before(trainable, whole, stored))
+
+
+def deltas(model: nn.Module) -> dict[str, Delta]:
+    """What has changed so far, by parameter name, without detaching. See `detach`."""
+    before = _before(model)
+    found = {}
+    for path, module in model.named_modules():
+        if isinstance(module, Sparse):
+            new = module.values.detach().to(module.old.dtype, copy=True)
+            found[f"{path}.weight" if path else "weight"] = Delta(module.chosen, module.old, new)
+    for name, old in before.whole.items():
+        dtype = before.stored.get(name, old.dtype)
+        new = model.get_parameter(name).detach().reshape(-1).to(dtype, copy=True)
+        found[name] = Delta(torch.arange(old.numel(), device=old.device), old.reshape(-1).to(dtype), new)
+    return {name: found[name] for name in sorted(found)}
+
+
+def detach(model: nn.Module) -> dict[str, Delta]:
+    """Give the plain model back, tuned, and say what changed.
+
+    Returns:
+        Per parameter name the chosen positions with old and new values; for whole parameters all positions.
+    """
+    changed = deltas(model)
+    before = _before(model)
+    for module in list(model.modules()):
+        if isinstance(module, Sparse):
+            make_plain(module)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in before.trainable)
+    delattr(model, _BEFORE)
+    return changed
+
+
+def _before(model: nn.Module) -> _Before:
+    before: _Before | None = getattr(model, _BEFORE, None)
+    if before is None:
+        raise ZoganError("no selection is attached", todo="Call zogan.attach(model, selection) first")
+    return before
+
+
+def _refuse(
+    name: str,
+    owner: nn.Module | None,
+    parameters: Mapping[str, nn.Parameter],
+    shape: tuple[int, ...],
+    uses: Counter[int],
+) -> None:
+    if owner is None or name not in parameters:
+        raise ZoganError("is chosen but is not in the model", where=name, todo=nearest(name, parameters))
+    if tuple(parameters[name].shape) != tuple(shape):
+        raise ZoganError(
+            f"has shape {tuple(parameters[name].shape)}, the selection was made for {tuple(shape)}",
+            where=name,
+            todo="Select again on this model",
+        )
+    if kernel_of(owner) is None:
+        raise ZoganError(f"belongs to {type(owner).__name__}, which cannot train in part", where=name)
+    if uses[id(parameters[name])] > 1:
+        raise ZoganError(
+            "is tied to another layer's weight, and its gradient is the sum over both",
+            where=name,
+            todo="Leave it out of the selection, or train it whole",
+        )

@@ -1,0 +1,128 @@
+"""A dense layer of which a few weights train: the class swap, and what the swapped class adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
+
+from zogan.sparse import gradient
+
+Kernel = Callable[[gradient.Pattern, Tensor, Tensor], Tensor]
+
+
+class Sparse(nn.Module):
+    """A few weights train. Mixed in before a dense layer's own class by `make_sparse`.
+
+    Registered state: `values`, the chosen weights as one fp32 parameter; `chosen`, their flat positions (int64);
+    `old`, what stood there before. The module's other keys stay as they were.
+    """
+
+    weight: nn.Parameter
+    values: nn.Parameter
+    chosen: Tensor
+    old: Tensor
+    plain: type[nn.Module]
+    kernel: Kernel
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.write()
+        y: Tensor = super().forward(x)
+        if not torch.is_grad_enabled() or not self.values.requires_grad:
+            return y
+        return gradient.Tap.apply(y, self.values, x.detach(), self.pattern(), type(self).kernel)  # type: ignore[no-untyped-call,no-any-return]
+
+    def write(self) -> None:
+        """Put `values` into the weight.
+
+        Always, for nothing tells for sure that they changed: fused optimisers do not raise a tensor's version. Past
+        autograd's eyes, for the same values written again disturb no backward that is still to come; a step taken
+        between forward and backward is seen by `values` themselves, which `Tap` keeps.
+        """
+        # What trains is what the patch will hold: rounded to the dtype that the base is stored in.
+        new = self.values.detach().to(self.old.dtype).to(self.weight.dtype)
+        self.weight.data.view(-1).index_copy_(0, self.chosen, new)
+
+    def pattern(self) -> gradient.Pattern:
+        """The chosen positions as compressed sparse rows, made once per device."""
+        kept: gradient.Pattern | None = self.__dict__.get("_pattern")
+        if kept is None or kept.crow.device != self.chosen.device:
+            rows, columns = self.weight.shape
+            kept = self.__dict__["_pattern"] = gradient.Pattern(self.chosen, (rows, columns))
+        return kept
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The pattern follows from the rest.
+        return {key: value for key, value in self.__dict__.items() if key != "_pattern"}
+
+
+def kernel_of(module: nn.Module) -> Kernel | None:
+    """The gradient rule of a layer, or None where it has none here."""
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, nn.Parameter) or weight.dim() != 2 or not weight.is_contiguous():
+        return None
+    if type(module) is nn.Linear:
+        return gradient.linear
+    if type(module) is nn.Embedding and module.max_norm is None and not module.scale_grad_by_freq:
+        return gradient.embedding if module.padding_idx is None else _embedding_with_padding(module.padding_idx)
+    # transformers' Conv1D is known by its make, so that this package needs torch alone.
+    if type(module).__name__ == "Conv1D" and weight.shape == (getattr(module, "nx", None), getattr(module, "nf", None)):
+        return gradient.conv1d
+    return None
+
+
+def make_sparse(module: nn.Module, chosen: Int64[Tensor, " chosen"], stored: torch.dtype | None = None) -> None:
+    """Swap `module`'s class in place so that only `weight` at `chosen` trains.
+
+    Args:
+        module: a layer that `kernel_of` knows.
+        chosen: flat positions, strictly increasing.
+        stored: the dtype that the base is stored in, where it differs from the weight's.
+    """
+    kernel, weight = kernel_of(module), module.weight
+    if kernel is None or not isinstance(weight, nn.Parameter):
+        raise TypeError(f"{type(module).__name__} is no dense layer that can train in part")
+    weight.requires_grad_(False)
+    chosen = chosen.to(weight.device)
+    old = weight.detach().view(-1)[chosen]
+    module.register_parameter("values", nn.Parameter(old.to(torch.float32, copy=True)))
+    module.register_buffer("chosen", chosen)
+    module.register_buffer("old", old.to(stored) if stored else old)
+    module.__class__ = _sparse_class(type(module), kernel)
+
+
+def make_plain(module: nn.Module) -> None:
+    """Write the values of a `Sparse` layer for the last time and give it its own class back."""
+    if not isinstance(module, Sparse):
+        raise TypeError(f"{type(module).__name__} is no sparse layer")
+    module.write()
+    plain = type(module).plain
+    module.__dict__.pop("_pattern", None)
+    del module.values, module.chosen, module.old
+    module.__class__ = plain  # type: ignore[assignment]
+
+
+@cache
+def _embedding_with_padding(padding: int) -> Kernel:
+    def kernel(pattern: gradient.Pattern, ids: Tensor, grad: Tensor) -> Tensor:
+        # nn.Embedding gives the padding row no gradient.
+        return gradient.embedding(pattern, ids, grad).masked_fill(pattern.row == padding, 0.0)
+
+    return kernel
+
+
+_CLASSES: dict[tuple[type[nn.Module], Kernel], type[Sparse]] = {}
+
+
+def _sparse_class(plain: type[nn.Module], kernel: Kernel) -> type[Sparse]:
+    if (plain, kernel) not in _CLASSES:
+        _CLASSES[plain, kernel] = _new_class(plain, kernel)
+    return _CLASSES[plain, kernel]
+
+
+def _new_class(plain: type[nn.Module], kernel: Kernel) -> type[Sparse]:
+    return type(f"Sparse{plain.__name__}", (Sparse, plain), {"plain": plain, "kernel": staticmethod(kernel)})

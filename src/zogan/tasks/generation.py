@@ -1,0 +1,175 @@
+"""Generation: a dialogue in, the assistant's next turn out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+
+from zogan import models
+from zogan.config import EvaluateConfig
+from zogan.data.rows import DialogueRow, Row
+from zogan.errors import DataError, ModelError
+from zogan.models import Base
+from zogan.progress import Progress, Silent
+from zogan.tasks.answers import greedy
+from zogan.tasks.inference import batches, evaluating
+from zogan.tasks.labelled import labelled_logits
+from zogan.tasks.limits import Teller
+from zogan.tasks.prompt import Dialogue, PromptFormat
+from zogan.tasks.task import IGNORED, Batch, Example, Monitor, TextPredictions
+
+
+class Generation:
+    """A causal language model that learns the assistant's turns.
+
+    Args:
+        base: what is tuned; a decoder.
+        max_length: most tokens of a row; the oldest part of the prompt is cut, and of the response what alone is
+            longer.
+        progress: told how many rows were cut, and how prompts are written where the base has no chat template.
+    """
+
+    name = "generation"
+
+    def __init__(self, base: Base, *, max_length: int, progress: Progress | None = None) -> None:
+        if not base.decoder:
+            raise ModelError(
+                f"{base.architecture} is an encoder and cannot generate",
+                where=base.source,
+                todo="Use a causal language model, or task: classification",
+            )
+        self.base, self.max_length = base, max_length
+        self.tokenizer = models.load_tokenizer(base)
+        self.format = PromptFormat(self.tokenizer)
+        self._teller = Teller(progress or Silent())
+        if self.format.plain:
+            self._teller.say(
+                "the base has no chat template: a row is written as its prompt, a line end, its response and the "
+                "end token"
+            )
+
+    def model(self, *, seed: int, dtype: torch.dtype | None = None) -> nn.Module:
+        """See `Task`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model: nn.Module = models.load_causal(self.base, dtype=dtype)
+        return model
+
+    def head(self, model: nn.Module) -> tuple[str, ...]:
+        """See `Task`. Nothing is new."""
+        return ()
+
+    def tensor_names(self, model: nn.Module) -> Mapping[str, str]:
+        """See `Task`."""
+        return models.tensor_names(model, self.base)
+
+    def encode(self, rows: Sequence[Row]) -> list[Example]:
+        """See `Task`.
+
+        Raises:
+            DataError: a row that is no dialogue, or that the chat template refuses.
+        """
+        dialogues = self.format.encode([_dialogue_row(row) for row in rows])
+        bos = self.tokenizer.bos_token_id
+        examples = [_example(dialogue, self.max_length, index, bos) for index, dialogue in enumerate(dialogues)]
+        self._teller.tell(examples, self.max_length, "the oldest part of the prompt is cut, then the response's end")
+        return examples
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """See `Task`."""
+        ids = [torch.tensor(example.ids) for example in examples]
+        labels = [torch.tensor(example.labels) for example in examples]
+        return {
+            "input_ids": pad_sequence(ids, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0),
+            "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
+        }
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+        """See `Task`. Logits are formed at labelled positions alone."""
+        logits, targets, _ = labelled_logits(model, batch)
+        return cross_entropy(logits, targets, reduction="sum"), len(targets)
+
+    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
+        """See `Task`. The score is the loss."""
+        total, tokens = 0.0, 0
+        with evaluating(model):
+            for _, batch in batches(self, model, examples, batch_size):
+                loss, number = self.loss(model, batch)
+                total, tokens = total + float(loss), tokens + number
+        mean = total / max(tokens, 1)
+        return Monitor(mean, (mean,))
+
+    def predict(
+        self, model: nn.Module, rows: Sequence[Row], settings: EvaluateConfig, progress: Progress | None = None
+    ) -> TextPredictions:
+        """See `Task`. All rows have a loss; the first `settings.answers` are answered too."""
+        examples = self.encode(rows)
+        losses, tokens = np.zeros(len(examples)), np.zeros(len(examples), dtype=np.int64)
+        answered = [_dialogue_row(row) for row in rows[: settings.answers]]
+        listener = progress or Silent()
+        listener.start("predict", len(examples) + len(answered))
+        done = 0
+        with evaluating(model):
+            for indices, batch in batches(self, model, examples, settings.batch_size):
+                logits, targets, places = labelled_logits(model, batch)
+                each = cross_entropy(logits, targets, reduction="none").double()
+                losses[indices] = torch.zeros(len(indices), dtype=each.dtype).index_add(0, places.cpu(), each.cpu())
+                tokens[indices] = places.bincount(minlength=len(indices)).cpu().numpy()
+                done += len(indices)
+                listener.advance(done)
+            answers = greedy(
+                model,
+                self.tokenizer,
+                self._prompts(answered, settings.max_new_tokens),
+                ends=self.format.ends(),
+                batch_size=settings.batch_size,
+                max_new_tokens=settings.max_new_tokens,
+                advance=lambda through: listener.advance(len(examples) + through),
+            )
+        return TextPredictions(losses, tokens, answers, tuple(row.target for row in answered))
+
+    def describe(self) -> dict[str, Any]:
+        """See `Task`."""
+        return {
+            "task": self.name,
+            "prompt_format": self.format.template or "chat_template",
+            "max_length": self.max_length,
+        }
+
+    def _prompts(self, rows: Sequence[DialogueRow], max_new_tokens: int) -> list[tuple[int, ...]]:
+        """Prompts cut as in training, and so that the answer has its place."""
+        limit = max(min(self.max_length, self.base.max_length - max_new_tokens), 2)
+        return [_newest(ids, limit, self.tokenizer.bos_token_id) for ids in self.format.prompts(rows)]
+
+
+def _example(dialogue: Dialogue, limit: int, row: int, bos: int | None) -> Example:
+    ids = dialogue.ids
+    labels = [IGNORED] * len(ids)
+    for start, stop in dialogue.learnt:
+        labels[start:stop] = ids[start:stop]
+    excess = len(ids) - limit
+    if excess <= 0:
+        return Example(ids, tuple(labels), 0, row)
+    opening = int(ids[0] == bos)
+    # besides the opening token one of the prompt stays, for the response's first to be predicted from
+    cut = min(excess, max(dialogue.learnt[-1][0] - opening - 1, 0))
+    kept = [*range(opening), *range(opening + cut, cut + limit)]
+    return Example(tuple(ids[at] for at in kept), tuple(labels[at] for at in kept), excess, row)
+
+
+def _newest(ids: tuple[int, ...], limit: int, bos: int | None) -> tuple[int, ...]:
+    opening = int(ids[0] == bos)
+    return ids[:opening] + ids[opening + max(len(ids) - limit, 0) :]
+
+
+def _dialogue_row(row: Row) -> DialogueRow:
+    if not isinstance(row, DialogueRow):
+        raise DataError("a text and its label are no dialogue", where=str(row.place), todo="Set task: classification")
+    return row

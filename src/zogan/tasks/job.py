@@ -1,0 +1,64 @@
+"""A configuration made real: its base, its rows and its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from zogan.config import Config
+from zogan.data.load import load
+from zogan.data.prepare import Splits
+from zogan.errors import DataError
+from zogan.models import Base, open_base
+from zogan.progress import Progress, Silent
+from zogan.tasks.classification import Classification
+from zogan.tasks.generation import Generation
+from zogan.tasks.limits import row_limit
+from zogan.tasks.task import Example, Task
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the stages after `data` work on."""
+
+    config: Config
+    base: Base
+    splits: Splits
+    task: Task
+    _encoded: dict[str, list[Example]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def examples(self, split: Split) -> list[Example]:
+        """The rows of a split as tokens; encoded once."""
+        if split not in self._encoded:
+            rows = getattr(self.splits, split)
+            if not rows:
+                raise DataError("no rows are left", where=split, todo="See `zogan data check`")
+            self._encoded[split] = self.task.encode(rows)
+        return self._encoded[split]
+
+    def cuts(self) -> dict[str, int]:
+        """Rows of each split that was encoded which were longer than the limit."""
+        return {split: sum(example.cut > 0 for example in found) for split, found in self._encoded.items()}
+
+
+def open_job(config: Config, *, cache: Path | None = None, progress: Progress | None = None) -> Job:
+    """Open the base, read the rows, and bind the task to them.
+
+    Args:
+        config: the whole configuration.
+        cache: folder for converted bases and fingerprints; the user's own where absent.
+        progress: told of what the user should know.
+    """
+    progress = progress or Silent()
+    base = open_base(config.model, cache=cache, progress=progress)
+    splits = load(config)
+    limit = row_limit(base, config.train.max_length)
+    task: Task
+    if config.task == "classification":
+        task = Classification(base, splits.labels, max_length=limit, progress=progress)
+    else:
+        task = Generation(base, max_length=limit, progress=progress)
+    return Job(config, base, splits, task)

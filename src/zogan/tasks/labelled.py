@@ -1,0 +1,75 @@
+"""Logits at labelled positions alone: the vocabulary's product is the dearest part of a small language model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from zogan.errors import ModelError
+from zogan.tasks.task import IGNORED, Batch
+
+
+def labelled_logits(
+    model: nn.Module, batch: Batch
+) -> tuple[Float[Tensor, "targets vocabulary"], Int64[Tensor, " targets"], Int64[Tensor, " targets"]]:
+    """Run a causal model; form logits only where the next token is labelled.
+
+    Args:
+        model: a transformers causal language model.
+        batch: with labels (rows, time), `IGNORED` where there is no loss.
+
+    Returns:
+        Logits in fp32, their target tokens, and the row of each.
+
+    Raises:
+        ModelError: the model has no output embeddings, or forms logits in a way of its own.
+    """
+    targets = batch["labels"][:, 1:]  # the token at t + 1 is predicted at t
+    keep = torch.zeros_like(batch["labels"], dtype=torch.bool)
+    keep[:, :-1] = targets != IGNORED
+    with _only_at(model, keep):
+        output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)
+    logits: Tensor = output.logits  # (1, targets, vocabulary)
+    rows = keep.nonzero()[:, 0]
+    if logits.shape[:2] != (1, len(rows)):
+        raise _unusual(model, f"its logits have shape {tuple(logits.shape)}")
+    return logits[0].float(), targets[targets != IGNORED], rows
+
+
+@contextmanager
+def _only_at(model: nn.Module, keep: Bool[Tensor, "rows time"]) -> Iterator[None]:
+    """Inside, the output embeddings see the positions in `keep` alone.
+
+    A hook on that one layer fits every architecture. It is outside all checkpointed blocks, so that it is not run
+    again in backward; and it is gone afterwards, so that `generate` and the user's own forward are as ever.
+    """
+    output: Any = getattr(model, "get_output_embeddings", lambda: None)()
+    if not isinstance(output, nn.Module):
+        raise ModelError(
+            "no output embeddings", where=type(model).__name__, todo="Generation needs a causal language model"
+        )
+
+    def narrow(_: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        hidden: Tensor = arguments[0]
+        if hidden.shape[:2] != keep.shape:
+            raise _unusual(model, f"its output embeddings were given shape {tuple(hidden.shape)}")
+        return (hidden[keep].unsqueeze(0), *arguments[1:])  # (1, targets, dim)
+
+    handle = output.register_forward_pre_hook(narrow)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _unusual(model: nn.Module, what: str) -> ModelError:
+    return ModelError(
+        f"forms its logits in a way of its own: {what}",
+        where=type(model).__name__,
+        todo="Use a causal model whose forward applies its output embeddings once",
+    )

@@ -1,0 +1,46 @@
+"""The loop, its methods, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zogan.config import Config, as_config
+from zogan.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from zogan.sparse.selection import Selection
+    from zogan.tasks.job import Job
+    from zogan.train.tune import Tuned
+
+
+def tune(
+    config: Config | Job | Path | str | Mapping[str, Any],
+    *,
+    selection: Selection | None = None,
+    checkpoint: Path | None = None,
+    log: Path | None = None,
+    progress: Progress = Silent(),
+) -> Tuned:
+    """Tune the configured base on the configured data, and return the patch.
+
+    Args:
+        config: a configuration, the path of a zogan.yaml, a mapping of its keys, or a job that is open already.
+        selection: the weights to train; made by the `select:` section where absent.
+        checkpoint: folder for the state, from which a killed run goes on; none is kept where absent.
+        log: file to which JSON lines of steps and epochs are appended.
+        progress: who is told how far it is.
+
+    Returns:
+        The patch, the figures of each epoch, and how many parameters trained.
+
+    Raises:
+        ZoganError: configuration, data or base are not as they must be, or the loss is not finite.
+    """
+    from zogan.tasks import open_job
+    from zogan.tasks.job import Job
+    from zogan.train.tune import tune_job
+
+    job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
+    return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress)

@@ -1,0 +1,69 @@
+"""Where a killed run goes on from: the few trained values, the optimiser and the place in the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from zogan.errors import IntegrityError
+
+STATE, BEST = "state.pt", "best.safetensors"
+
+
+class Checkpoint:
+    """A folder with the last state and the best values. Files appear whole or not at all.
+
+    Args:
+        folder: made when first written to.
+        key: hash of all that the run depends on; a state under another key is not taken up.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder, self.key = folder, key
+
+    def save(self, trained: Mapping[str, nn.Parameter], state: Mapping[str, Any]) -> None:
+        """Keep the trained parameters and whatever else the loop needs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        whole = {"key": self.key, "values": {name: p.detach() for name, p in trained.items()}, **state}
+        partial = self.folder / (STATE + ".partial")
+        torch.save(whole, partial)
+        partial.replace(self.folder / STATE)
+
+    def load(self, trained: Mapping[str, nn.Parameter]) -> dict[str, Any] | None:
+        """Put the kept parameters back in place; the rest of the state, or None where there is none of this key."""
+        path = self.folder / STATE
+        if not path.is_file():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, OSError, ValueError) as error:
+            raise IntegrityError(
+                f"cannot be read: {error}", where=str(path), todo="Delete the checkpoint to start over"
+            ) from None
+        if state.get("key") != self.key or state["values"].keys() != trained.keys():
+            return None
+        put(trained, state["values"])
+        return state
+
+    def save_best(self, trained: Mapping[str, nn.Parameter]) -> None:
+        """Keep the parameters as the best so far."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / (BEST + ".partial")
+        save_file({name: p.detach().cpu().contiguous() for name, p in trained.items()}, partial)
+        partial.replace(self.folder / BEST)
+
+    def load_best(self, trained: Mapping[str, nn.Parameter]) -> None:
+        """Put the best parameters back in place."""
+        put(trained, load_file(self.folder / BEST))
+
+
+def put(trained: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
+    """Copy values into parameters of the same names."""
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(values[name])

@@ -1,0 +1,85 @@
+"""Where the loop's batches come from: rows through the whole model, or frozen features for a head alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zogan.tasks.classification import Classification
+from zogan.tasks.job import Job
+from zogan.tasks.task import IGNORED, Batch, Example, Monitor
+
+
+def targets(batch: Batch) -> int:
+    """Number of targets in a batch: rows, or labelled tokens that have one before them."""
+    labels = batch["labels"]
+    return int((labels[:, 1:] != IGNORED).sum()) if labels.dim() == 2 else len(labels)
+
+
+class Rows:
+    """Training rows in, figures on the validation rows out.
+
+    Args:
+        job: base, rows and task.
+        batch_size: rows in a validation batch.
+    """
+
+    def __init__(self, job: Job, batch_size: int) -> None:
+        self.task, self.batch_size = job.task, batch_size
+        self.examples, self.held_out = job.examples("train"), job.examples("validation")
+        self.lengths = [len(example.ids) for example in self.examples]
+
+    def batch(self, rows: list[int]) -> Batch:
+        """The rows, collated."""
+        return self.task.collate([self.examples[row] for row in rows])
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+        """Sum of losses, and number of targets."""
+        return self.task.loss(model, batch)
+
+    def monitor(self, model: nn.Module) -> Monitor:
+        """Figures on the validation rows."""
+        return self.task.monitor(model, self.held_out, self.batch_size)
+
+
+class Features:
+    """What a new head reads of each row, computed once: the body is frozen, and runs no more.
+
+    Args:
+        task: with a new head.
+        model: its model.
+        rows: the feed that would run the body.
+    """
+
+    def __init__(self, task: Classification, model: nn.Module, rows: Rows) -> None:
+        self.task = task
+        self.features, self.labels = _of(task, model, rows.examples, rows.batch_size)
+        self.held_out = dict(zip(("features", "labels"), _of(task, model, rows.held_out, rows.batch_size), strict=True))
+        self.lengths = [1] * len(self.labels)
+
+    def batch(self, rows: list[int]) -> Batch:
+        """Features (rows, dim) and labels (rows,)."""
+        return {"features": self.features[rows], "labels": self.labels[rows]}
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+        """Sum of losses, and number of rows."""
+        return self.task.loss(model, batch)
+
+    def monitor(self, model: nn.Module) -> Monitor:
+        """Figures on the validation rows: the share that is wrong, then the loss."""
+        with torch.no_grad():
+            logits = model(features=self.held_out["features"]).logits.float()
+            labels = self.held_out["labels"].to(logits.device)
+            loss = float(nn.functional.cross_entropy(logits, labels))
+        wrong = float((logits.argmax(dim=1) != labels).float().mean())
+        return Monitor(loss, (wrong, loss))
+
+
+def _of(
+    task: Classification, model: nn.Module, examples: Sequence[Example], batch_size: int
+) -> tuple[Float[Tensor, "rows dim"], Tensor]:
+    features = task.features(model, examples, batch_size)
+    return features, torch.tensor([example.labels[0] for example in examples], device=features.device)

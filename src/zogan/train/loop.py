@@ -1,0 +1,307 @@
+"""The loop, the same for every method: AdamW over whatever trains, on `accelerate`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from transformers import get_scheduler
+
+from zogan.config import TrainConfig
+from zogan.data.batch import bucketed
+from zogan.errors import ZoganError
+from zogan.progress import Progress
+from zogan.tasks.task import Batch, Monitor
+from zogan.train.checkpoint import Checkpoint
+from zogan.train.feed import targets as targets_of
+
+_SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Where the loop's batches and figures come from."""
+
+    lengths: list[int]
+
+    def batch(self, rows: list[int]) -> Batch:
+        """The rows, collated."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+        """Sum of losses, and number of targets."""
+
+    def monitor(self, model: nn.Module) -> Monitor:
+        """Figures on the validation rows."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the rows. Losses are means over targets, in nats; `score` is compared, lower is better."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_score: tuple[float, ...]
+    best: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How the training went.
+
+    Attributes:
+        epochs: the figures of each.
+        seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+    """
+
+    epochs: tuple[Epoch, ...]
+    seconds_before: float
+
+
+@dataclass
+class _State:
+    """All that the loop knows besides parameters, optimiser and schedule; kept in the checkpoint."""
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    targets: int = 0
+    seconds: float = 0.0
+    log_bytes: int = 0
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def train(
+    model: nn.Module,
+    feed: Feed,
+    rates: Mapping[str, float],
+    settings: TrainConfig,
+    checkpoint: Checkpoint,
+    *,
+    log: Path | None,
+    progress: Progress,
+) -> Trained:
+    """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
+
+    A run that was killed goes on from its checkpoint and ends with the same bytes: order, dropout, optimiser and
+    schedule are as they would have been.
+
+    Args:
+        model: prepared by a method.
+        feed: batches, loss and validation figures.
+        rates: learning rate per parameter name; every trained parameter has one.
+        settings: the loop's options.
+        checkpoint: where state and best values are kept.
+        log: JSON lines of steps and epochs are appended here.
+        progress: who is told how far it is.
+
+    Raises:
+        ZoganError: nothing to train, no rows, or a loss that is not finite.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    if not trained or not feed.lengths:
+        raise ZoganError("there is nothing to train" if not trained else "there are no rows to train on")
+    accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision))
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
+
+
+def _train(
+    accelerator: Accelerator,
+    model: nn.Module,
+    trained: dict[str, nn.Parameter],
+    feed: Feed,
+    rates: Mapping[str, float],
+    settings: TrainConfig,
+    checkpoint: Checkpoint,
+    log: Path | None,
+    progress: Progress,
+) -> Trained:
+    world, rank = accelerator.num_processes, accelerator.process_index
+    group = settings.accumulate * world
+    per_epoch = -(-len(bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=0)) // group)
+    total = per_epoch * settings.epochs
+    groups = [
+        {"params": [trained[name] for name in trained if rates[name] == rate], "lr": rate}
+        for rate in sorted({rates[name] for name in trained})
+    ]
+    plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    wrapped, optimizer = accelerator.prepare(model, plain)
+    schedule = get_scheduler(
+        _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
+    )
+    state = _resume(checkpoint, trained, plain, schedule)
+    seconds_before = state.seconds
+    if log is not None:
+        _cut(log, state.log_bytes)
+    progress.start("tune", total)
+    clock = saved = time.perf_counter()
+    wrapped.train()
+    while state.epoch < settings.epochs and not _stopped(state, settings.patience):
+        order = bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=state.epoch)
+        for step in range(state.step_in_epoch, per_epoch):
+            mine = order[step * group : (step + 1) * group][rank::world]
+            loss, targets = _step(accelerator, wrapped, feed, optimizer, trained, mine, order[0], settings.clip)
+            rate = max(schedule.get_last_lr())
+            if not accelerator.optimizer_step_was_skipped:
+                schedule.step()
+            state.loss_sum, state.targets = state.loss_sum + loss, state.targets + targets
+            state.step, state.step_in_epoch = state.step + 1, step + 1
+            now = time.perf_counter()
+            state.seconds, clock = state.seconds + now - clock, now
+            progress.advance(state.step, loss=loss / targets, rate=rate, epoch=float(state.epoch + 1))
+            _write(
+                log,
+                accelerator,
+                state,
+                kind="step",
+                step=state.step,
+                epoch=state.epoch + 1,
+                loss=loss / targets,
+                rate=rate,
+                seconds=round(state.seconds, 3),
+            )
+            if now - saved >= settings.checkpoint_seconds and accelerator.is_main_process:
+                _save(checkpoint, trained, plain, schedule, state)
+                saved = now
+        _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
+        now = time.perf_counter()
+        state.seconds, clock = state.seconds + now - clock, now
+        _write(log, accelerator, state, kind="epoch", **state.epochs[-1])
+        progress.note(_sentence(state.epochs[-1], settings.epochs))
+        if accelerator.is_main_process:
+            _save(checkpoint, trained, plain, schedule, state)
+            saved = now
+    accelerator.wait_for_everyone()
+    checkpoint.load_best(trained)
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
+    return Trained(tuple(epochs), seconds_before)
+
+
+def _step(
+    accelerator: Accelerator,
+    model: nn.Module,
+    feed: Feed,
+    optimizer: Any,
+    trained: Mapping[str, nn.Parameter],
+    batches: list[list[int]],
+    spare: list[int],
+    clip: float | None,
+) -> tuple[float, int]:
+    """One step of the optimiser over the targets of all its batches, each weighing the same."""
+    # A process that is left without a batch at the epoch's end still takes part in the reduction, at no weight.
+    weight, batches = (1.0, batches) if batches else (0.0, [spare])
+    collated = [feed.batch(rows) for rows in batches]
+    targets = torch.tensor(weight * sum(targets_of(batch) for batch in collated), device=accelerator.device)
+    targets = accelerator.reduce(targets, "sum")
+    sums = torch.zeros((), device=accelerator.device)
+    for place, batch in enumerate(collated):
+        batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
+        last = place == len(collated) - 1
+        with accelerator.no_sync(model) if not last else nullcontext():
+            loss, _ = feed.loss(model, batch)
+            # The reduction takes the mean over processes; the sum over all targets is what is meant.
+            accelerator.backward(weight * loss * accelerator.num_processes / targets)
+        sums += weight * loss.detach()
+    total = float(accelerator.reduce(sums, "sum"))
+    if not torch.isfinite(torch.tensor(total)):
+        raise ZoganError(f"the loss is {total}", where="train", todo="Lower train.rate, or check the rows")
+    if clip is not None:
+        accelerator.clip_grad_norm_(list(trained.values()), clip)
+    optimizer.step()
+    optimizer.zero_grad()
+    return total, int(targets)
+
+
+def _finish_epoch(
+    feed: Feed,
+    model: nn.Module,
+    state: _State,
+    checkpoint: Checkpoint,
+    trained: Mapping[str, nn.Parameter],
+    accelerator: Accelerator,
+) -> None:
+    monitor = feed.monitor(model)
+    best = all(monitor.score < tuple(kept["validation_score"]) for kept in state.epochs)
+    if best and accelerator.is_main_process:
+        checkpoint.save_best(trained)
+    state.epochs.append(
+        asdict(
+            Epoch(
+                state.epoch + 1,
+                state.loss_sum / state.targets,
+                monitor.loss,
+                monitor.score,
+                best,
+                round(state.seconds, 3),
+            )
+        )
+    )
+    state.epoch, state.step_in_epoch, state.loss_sum, state.targets = state.epoch + 1, 0, 0.0, 0
+
+
+def _stopped(state: _State, patience: int | None) -> bool:
+    best = max((kept["epoch"] for kept in state.epochs if kept["best"]), default=0)
+    return patience is not None and state.epoch - best >= patience > 0 and bool(state.epochs)
+
+
+def _sentence(epoch: Mapping[str, Any], epochs: int) -> str:
+    mark = ", the best so far" if epoch["best"] else ""
+    return (
+        f"epoch {epoch['epoch']} of {epochs}: loss {epoch['train_loss']:.4f}, "
+        f"validation {epoch['validation_loss']:.4f}{mark}"
+    )
+
+
+def _save(
+    checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any, state: _State
+) -> None:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    checkpoint.save(
+        trained,
+        {
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "generators": [torch.get_rng_state(), *cuda],
+            "state": asdict(state),
+        },
+    )
+
+
+def _resume(checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any) -> _State:
+    kept = checkpoint.load(trained)
+    if kept is None:
+        return _State()
+    optimizer.load_state_dict(kept["optimizer"])
+    schedule.load_state_dict(kept["schedule"])
+    torch.set_rng_state(kept["generators"][0])
+    if torch.cuda.is_available() and len(kept["generators"]) > 1:
+        torch.cuda.set_rng_state_all(kept["generators"][1:])
+    return _State(**kept["state"])
+
+
+def _write(log: Path | None, accelerator: Accelerator, state: _State, **line: Any) -> None:
+    if log is None or not accelerator.is_main_process:
+        return
+    with log.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        state.log_bytes = file.tell()
+
+
+def _cut(log: Path, length: int) -> None:
+    """Drop what a killed run logged after its checkpoint: those steps are taken again."""
+    if log.exists():
+        with log.open("r+b") as file:
+            file.truncate(length)

@@ -1,0 +1,194 @@
+"""What trains, per method: sparse, and on the same loop the references full, lora and head.
+
+A method prepares a model in place and later says what changed. It is anything that fits `Method`; no base class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from zogan.config import Config, LoraConfig
+from zogan.errors import ConfigError
+from zogan.patch import Patch
+from zogan.sparse.attach import Delta, attach, detach
+from zogan.sparse.selection import Selection
+from zogan.tasks.job import Job
+from zogan.weights import headers, read_tensor
+
+
+@dataclass(frozen=True)
+class Result:
+    """What training changed.
+
+    Attributes:
+        deltas: per parameter of the base what changed in it.
+        tensors: new parameters whole, such as a head.
+        adapters: tensors of a LoRA adapter, under PEFT's names.
+        adapter_config: PEFT's configuration of it, as JSON values.
+    """
+
+    deltas: Mapping[str, Delta] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    adapters: Mapping[str, Tensor] = field(default_factory=dict)
+    adapter_config: Mapping[str, Any] | None = None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """Makes parameters of a model train."""
+
+    def prepare(self, model: nn.Module) -> None:
+        """Freeze and attach in place."""
+
+    def result(self, model: nn.Module) -> Result:
+        """What changed; the model is plain again afterwards, where the method can."""
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """The chosen weights, and a new head whole."""
+
+    selection: Selection
+    head: tuple[str, ...]
+    stored: Mapping[str, torch.dtype]
+
+    def prepare(self, model: nn.Module) -> None:
+        attach(model, self.selection, stored=self.stored)
+
+    def result(self, model: nn.Module) -> Result:
+        deltas = {name: delta for name, delta in detach(model).items() if name not in self.head}
+        return Result(deltas, _copies(model, self.head))
+
+
+@dataclass(frozen=True)
+class Full:
+    """Every weight that the loss reaches."""
+
+    job: Job
+    head: tuple[str, ...]
+
+    def prepare(self, model: nn.Module) -> None:
+        model.requires_grad_(True)
+
+    def result(self, model: nn.Module) -> Result:
+        # The old values are read from the base, so that training holds no second copy of the model.
+        names, infos = self.job.task.tensor_names(model), headers(self.job.base.folder)
+        deltas, seen = {}, set()
+        for name, parameter in model.named_parameters():
+            if name not in names or names[name] in seen:
+                continue
+            seen.add(names[name])
+            old = read_tensor(infos[names[name]])
+            new = parameter.detach().cpu().to(old.dtype)
+            deltas[name] = Delta(torch.arange(old.numel()), old.cpu().reshape(-1), new.reshape(-1))
+        return Result(deltas, _copies(model, self.head))
+
+
+@dataclass(frozen=True)
+class Head:
+    """The new head alone."""
+
+    head: tuple[str, ...]
+
+    def prepare(self, model: nn.Module) -> None:
+        attach(model, Selection({}, {}, whole=self.head))
+
+    def result(self, model: nn.Module) -> Result:
+        detach(model)
+        return Result(tensors=_copies(model, self.head))
+
+
+@dataclass(frozen=True)
+class Lora:
+    """LoRA on all linear layers, by PEFT (arXiv:2106.09685), and a new head whole."""
+
+    config: LoraConfig
+    head: tuple[str, ...]
+    seed: int
+
+    def prepare(self, model: nn.Module) -> None:
+        peft = _peft()
+        model.requires_grad_(False)
+        targets = [
+            name
+            for name, module in model.named_modules()
+            if type(module) is nn.Linear and f"{name}.weight" not in self.head and not _is_output(model, module)
+        ]
+        lora = peft.LoraConfig(
+            r=self.config.rank,
+            lora_alpha=self.config.alpha,
+            lora_dropout=self.config.dropout,
+            target_modules=targets,
+            bias="none",
+        )
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            peft.inject_adapter_in_model(lora, model)
+        for name in self.head:
+            model.get_parameter(name).requires_grad_(True)
+
+    def result(self, model: nn.Module) -> Result:
+        peft = _peft()
+        state = peft.get_peft_model_state_dict(model)
+        adapters = {name: state[name].detach().cpu().clone() for name in sorted(state) if name not in self.head}
+        targets = sorted({name.rsplit(".lora_", 1)[0] for name in adapters})
+        config = {
+            "peft_type": "LORA",
+            "r": self.config.rank,
+            "lora_alpha": self.config.alpha,
+            "lora_dropout": self.config.dropout,
+            "target_modules": targets,
+            "bias": "none",
+        }
+        return Result({}, _copies(model, self.head), adapters, config)
+
+
+def method_for(config: Config, job: Job, model: nn.Module, selection: Selection | None) -> Method:
+    """The method that the configuration names, for this model."""
+    head = job.task.head(model)
+    infos = headers(job.base.folder)
+    stored = {name: infos[tensor].torch_dtype for name, tensor in job.task.tensor_names(model).items()}
+    if config.method == "sparse":
+        if selection is None:
+            raise ConfigError("method sparse needs a selection", where="method")
+        return Sparse(selection, head, stored)
+    if config.method == "full":
+        return Full(job, head)
+    if config.method == "lora":
+        return Lora(config.lora, head, config.train.seed)
+    if not head:
+        raise ConfigError("the base keeps its own head, so there is no new one to train", where="method")
+    return Head(head)
+
+
+def load_adapters(model: nn.Module, patch: Patch) -> nn.Module:
+    """Put a patch's LoRA adapters beside the weights of a plain model, in place."""
+    peft, config = _peft(), patch.meta.adapter
+    if config is None:
+        return model
+    lora = peft.LoraConfig(**{key: value for key, value in config.items() if key != "peft_type"})
+    peft.inject_adapter_in_model(lora, model)
+    peft.set_peft_model_state_dict(model, dict(patch.adapters))
+    return model
+
+
+def _copies(model: nn.Module, names: tuple[str, ...]) -> dict[str, Tensor]:
+    return {name: model.get_parameter(name).detach().cpu().clone() for name in names}
+
+
+def _is_output(model: nn.Module, module: nn.Module) -> bool:
+    output = getattr(model, "get_output_embeddings", None)
+    return output is not None and output() is module
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError:
+        raise ConfigError("LoRA needs PEFT", where="method", todo="Install it with pip install 'zogan[lora]'") from None
+    return peft

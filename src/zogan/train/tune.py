@@ -1,0 +1,112 @@
+"""One configured job, trained by its method and captured as a patch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zogan.config import Config
+from zogan.patch import Patch
+from zogan.progress import Progress
+from zogan.select.job import select_for
+from zogan.sparse.selection import Selection
+from zogan.tasks.classification import Classification
+from zogan.tasks.job import Job
+from zogan.train.checkpoint import Checkpoint
+from zogan.train.feed import Features, Rows
+from zogan.train.loop import Epoch, train
+from zogan.train.methods import method_for
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a job's training gave.
+
+    Attributes:
+        patch: the result.
+        epochs: the figures of each epoch.
+        trainable: parameters that trained.
+        parameters: parameters of the model in all.
+        seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+    """
+
+    patch: Patch
+    epochs: tuple[Epoch, ...]
+    trainable: int
+    parameters: int
+    seconds_before: float
+
+
+def tune_job(
+    job: Job, selection: Selection | None, *, checkpoint: Path | None, log: Path | None, progress: Progress
+) -> Tuned:
+    """Train the job's method; see `zogan.tune`."""
+    config = job.config
+    model = job.task.model(seed=config.train.seed, dtype=torch.float32 if config.train.precision == "fp32" else None)
+    parameters = sum(p.numel() for p in model.parameters())
+    if config.method == "sparse" and selection is None:
+        selection = select_for(job, model, progress=progress)
+    names = job.task.tensor_names(model)
+    method = method_for(config, job, model, selection if config.method == "sparse" else None)
+    rows = Rows(job, config.evaluate.batch_size)
+    feed = rows
+    if config.method == "head" and isinstance(job.task, Classification):
+        feed = Features(job.task, model, rows)  # type: ignore[assignment]
+    method.prepare(model)
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    hashes = _hashes(job, selection)
+    with ExitStack() as stack:
+        folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
+        state = Checkpoint(folder, key=_digest({**hashes, "base": job.base.fingerprint.whole}))
+        trained = train(model, feed, _rates(model, job, config), config.train, state, log=log, progress=progress)
+    result = method.result(model)
+    patch = Patch.capture(
+        result.deltas,
+        names,
+        job.base.fingerprint,
+        job.base.folder,
+        tensors=result.tensors,
+        adapters=result.adapters,
+        adapter=dict(result.adapter_config) if result.adapter_config else None,
+        task=job.task.describe(),
+        tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
+        hashes=hashes,
+    )
+    return Tuned(patch, trained.epochs, trainable, parameters, trained.seconds_before)
+
+
+def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
+    head = set(job.task.head(model))
+    return {name: config.train.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
+
+
+def _hashes(job: Job, selection: Selection | None) -> dict[str, str]:
+    """Of all that the patch's bytes depend on, besides the machine."""
+    found = {"config": config_digest(job.config), "data": job.splits.digest}
+    if selection is not None:
+        sha = hashlib.sha256(json.dumps(dict(selection.meta), sort_keys=True).encode())
+        for name in sorted(selection.positions):
+            sha.update(name.encode())
+            sha.update(selection.positions[name].numpy().tobytes())
+        found["selection"] = sha.hexdigest()
+    return found
+
+
+def config_digest(config: Config) -> str:
+    """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
+    tree: dict[str, Any] = config.model_dump(mode="json", exclude={"output", "language", "evaluate", "data", "model"})
+    tree["train"].pop("checkpoint_seconds")
+    return _digest(tree)
+
+
+def _digest(tree: Any) -> str:
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

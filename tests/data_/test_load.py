@@ -1,0 +1,67 @@
+"""The rows of a run: read from every format alike, or refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from data import make_config, text_rows, write_rows, write_splits
+from zogan.data.load import load
+from zogan.errors import DataError
+
+
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_three_files(tmp_path: Path, task: str) -> None:
+    config = make_config(tmp_path, task, data=write_splits(tmp_path, task))  # type: ignore[arg-type]
+    splits = load(config)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (60, 12, 24)
+    assert (splits.dropped, splits.noted, splits.cut) == ((), (), ())
+    assert str(splits.test[0].place) == "test.jsonl:1"
+    assert load(config) == splits
+
+
+def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
+    rows = text_rows(60)
+    write_rows(tmp_path / "f.jsonl", rows)
+    table = {"text": [row.text for row in rows], "label": [row.label for row in rows]}
+    pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "f.parquet")
+    for suffix, separator in (("csv", ","), ("tsv", "\t")):
+        lines = [separator.join(("text", "label")), *(separator.join((row.text, row.label)) for row in rows)]
+        (tmp_path / f"f.{suffix}").write_text("\n".join(lines))
+    digests = {
+        load(make_config(tmp_path, data={"train": f"f.{suffix}"})).digest
+        for suffix in ("jsonl", "csv", "tsv", "parquet")
+    }
+    assert len(digests) == 1
+
+
+def test_places_tell_files_of_one_name_apart(tmp_path: Path) -> None:
+    for index, name in enumerate(("train", "test")):
+        (tmp_path / name).mkdir()
+        write_rows(tmp_path / name / "rows.jsonl", text_rows(30, start=30 * index))
+    config = make_config(tmp_path, data={"train": "train/rows.jsonl", "test": "test/rows.jsonl"})
+    assert {row.place.file for row in load(config).test} == {"test/rows.jsonl"}
+
+
+def test_unreadable_rows_stop_a_run_unless_skipped(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", text_rows(60))
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write("no\n{}\n" + json.dumps({"text": "t", "label": None}) + "\n[]\n")
+    said = (
+        r"^4 rows that cannot be read: train.jsonl:61 \(not JSON: .*\), train.jsonl:62 \(no 'text'\), "
+        r"train.jsonl:63 \('label' is null\), …\. .*--set data.unreadable=skip\. `zogan data check` tells more$"
+    )
+    with pytest.raises(DataError, match=said):
+        load(make_config(tmp_path))
+    splits = load(make_config(tmp_path, data={"train": "train.jsonl", "unreadable": "skip"}))
+    assert splits.dropped[0].count == 4
+
+
+def test_too_little_is_said(tmp_path: Path) -> None:
+    write_rows(tmp_path / "train.jsonl", text_rows(1))
+    with pytest.raises(DataError, match=r"no rows are left for validation\. Add rows"):
+        load(make_config(tmp_path))

@@ -1,0 +1,64 @@
+"""Layers and kinds of matrix come from tensors' names."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zogan.report.places import Cell, locate
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "layer"),
+    [
+        ("encoder.layer.5.attention.self.query.weight", "attention.self.query", 5),
+        ("model.layers.29.mlp.up_proj.weight", "mlp.up_proj", 29),
+        ("transformer.h.0.attn.c_attn.weight", "attn.c_attn", 0),
+        ("model.layers.2.mlp.experts.7.w1.weight", "mlp.experts.*.w1", 2),
+    ],
+)
+def test_a_tensor_has_its_layer_and_kind(name: str, kind: str, layer: int) -> None:
+    places = locate({name: (3, (4, 5))})
+    assert places.cells == {(kind, layer): Cell(3, 20)}
+    assert places.layers == tuple(range(layer + 1))
+
+
+def test_experts_of_one_layer_are_added_up() -> None:
+    places = locate({f"layers.1.experts.{number}.w1.weight": (number + 1, (10, 10)) for number in range(3)})
+    assert places.cells == {("experts.*.w1", 1): Cell(6, 300)}
+
+
+def test_what_stands_in_no_layer_is_listed_apart() -> None:
+    places = locate({"embeddings.word_embeddings.weight": (2, (8, 4)), "layers.0.q.weight": (0, (2, 2))})
+    assert places.outside == {"embeddings.word_embeddings": Cell(2, 32)}
+    assert not places.cells
+    assert not places.layers
+
+
+def test_kinds_stand_in_the_order_in_which_a_block_computes() -> None:
+    names = [
+        "output.dense",
+        "intermediate.dense",
+        "attention.output.dense",
+        "attention.self.key",
+        "attention.self.query",
+    ]
+    places = locate({f"layer.0.{name}.weight": (1, (2, 2)) for name in names})
+    assert places.kinds == tuple(reversed(names))
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"(m\.[0-5]\.)?(q|k|mlp\.[0-3])\.weight", fullmatch=True),
+        st.tuples(st.integers(0, 6), st.just((2, 3))),
+    )
+)
+def test_no_change_is_lost(tensors: dict[str, tuple[int, tuple[int, ...]]]) -> None:
+    places = locate(tensors)
+    assert places.changed == sum(changed for changed, _ in tensors.values())
+    assert sum(places.by_layer().values()) == sum(places.by_kind().values())
+    assert all(cell.share <= 1 for cell in places.cells.values())
+    assert math.isfinite(Cell(0, 0).share)

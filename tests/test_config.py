@@ -1,0 +1,77 @@
+"""The configuration: defaults, overrides, refusals that say what was meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zogan.config import Config, load_config
+from zogan.errors import ConfigError
+
+MINIMAL = "model: base\ntask: classification\ndata: {train: train.jsonl}\n"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "zogan.yaml"
+    file.write_text(MINIMAL)
+    return file
+
+
+def test_three_lines_are_enough(path: Path) -> None:
+    config = load_config(path)
+    assert isinstance(config, Config)
+    assert config.select.density == 0.005
+    assert config.rate == 0.003
+
+
+def test_paths_are_taken_from_the_files_folder(path: Path) -> None:
+    config = load_config(path)
+    assert config.data.train == path.parent / "train.jsonl"
+    assert config.model == str(path.parent / "base")
+    assert config.output == path.parent / "runs/first"
+
+
+def test_overrides_win_in_order(path: Path) -> None:
+    config = load_config(path, ["train.epochs=3", "train.epochs=4", "select.criterion=fisher"])
+    assert (config.train.epochs, config.select.criterion) == (4, "fisher")
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.epoch=3", "unknown key 'train.epoch'. Did you mean 'epochs'"),
+        ("trian.epochs=3", "unknown key 'trian'. Did you mean 'train'"),
+        ("train.epochs=0", "train.epochs = 0: Input should be greater than or equal to 1"),
+        ("train.epochs", "is not key=value"),
+        ("model.name=x", "is a value, not a section"),
+        ("task=clasification", "Input should be 'classification' or 'generation'"),
+    ],
+)
+def test_bad_overrides_are_refused(path: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace("(", r"\(")):
+        load_config(path, [override])
+
+
+def test_a_missing_key_is_named(path: Path) -> None:
+    path.write_text("model: base\n")
+    with pytest.raises(ConfigError, match="key 'task' is missing; key 'data' is missing"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "\xff"])
+def test_what_is_not_a_mapping_is_refused(path: Path, text: str) -> None:
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"zogan\.yaml: (holds no mapping|not readable)"):
+        load_config(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file.*zogan init"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_a_head_needs_classification(path: Path) -> None:
+    with pytest.raises(ConfigError, match="method 'head' is for classification"):
+        load_config(path, ["task=generation", "method=head"])
