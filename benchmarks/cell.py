@@ -1,6 +1,6 @@
 """One method on one job, in a process of its own, so that its peak memory is its own: figures as JSON on stdout.
 
-    python benchmarks/cell.py CONFIG.json
+python benchmarks/cell.py CONFIG.json
 """
 
 from __future__ import annotations
