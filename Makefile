@@ -17,7 +17,7 @@ pilot: $(VENV)/.run ## tune a real model on real data, measure it and write the 
 	$(BIN)/zogan demo classification runs/demo
 
 test: $(VENV)/.dev ## run every test, with coverage
-	$(BIN)/pytest --quiet --cov
+	$(BIN)/pytest --quiet --cov --numprocesses auto --dist loadgroup
 
 lint: $(VENV)/.dev ## check style, types and the layers of imports
 	$(BIN)/ruff check .
@@ -29,10 +29,15 @@ format: $(VENV)/.dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Rows that no package brings: a folder beside the checkout, or DATA=FOLDER.
+DATA ?= $(wildcard ../shared/data)
+
 bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77/ and e2e-cleaned/
-	$(if $(DATA),,$(error bench needs rows: make bench DATA=FOLDER, which holds banking77/ and e2e-cleaned/))
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
-	$(BIN)/python benchmarks/methods.py --data $(DATA)
+	$(BIN)/python benchmarks/patches.py
+	$(BIN)/python benchmarks/pilots.py
+	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")
 
 docs: $(VENV)/.docs ## build the site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

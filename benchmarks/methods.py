@@ -25,13 +25,13 @@ from zogan.environment import environment
 
 Row = dict[str, Any]
 
-BANKING = {
+BANKING: dict[str, Row] = {
     "sparse": {"train": {"rate": 0.003, "head_rate": 0.002}},
     "lora": {"train": {"rate": 0.001, "head_rate": 0.002}},
     "full": {"train": {"rate": 5e-5, "head_rate": 0.002}},
     "head": {},
 }
-E2E = {
+E2E: dict[str, Row] = {
     "sparse": {"select": {"allocation": "row"}, "train": {"rate": 0.002}},
     "lora": {"train": {"rate": 0.001}},
     "full": {"train": {"rate": 1e-4}},

@@ -73,9 +73,9 @@ def main() -> None:
     }
     print(f"{'method':<8} {'median s':>9} {'trained':>12}")
     models = {"sparse": sparse, "full": full, "lora": lora}
-    for name, taken in seconds.items():
+    for name, times in seconds.items():
         trained = sum(p.numel() for p in models[name].parameters() if p.requires_grad)
-        print(f"{name:<8} {statistics.median(taken):9.2f} {trained:12,}")
+        print(f"{name:<8} {statistics.median(times):9.2f} {trained:12,}")
     print("  ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)

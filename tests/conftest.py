@@ -7,4 +7,7 @@ import os
 from jaxtyping import install_import_hook
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One worker a core: threads beyond that would wait for each other.
+    os.environ["OMP_NUM_THREADS"] = "1"
 install_import_hook("zogan", "typecheck.check")

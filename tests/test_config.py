@@ -54,6 +54,15 @@ def test_bad_overrides_are_refused(path: Path, override: str, said: str) -> None
         load_config(path, [override])
 
 
+def test_an_empty_section_has_its_defaults(path: Path) -> None:
+    path.write_text(MINIMAL + "train:\nselect:\n")
+    assert load_config(path).train.epochs == 8
+    assert load_config(path, ["train.epochs=3"]).train.epochs == 3
+    path.write_text(MINIMAL + "trian:\n")
+    with pytest.raises(ConfigError, match="unknown key 'trian'"):
+        load_config(path)
+
+
 def test_a_missing_key_is_named(path: Path) -> None:
     path.write_text("model: base\n")
     with pytest.raises(ConfigError, match="key 'task' is missing; key 'data' is missing"):

@@ -174,7 +174,9 @@ def as_config(given: Config | Path | str | Mapping[str, Any]) -> Config:
 def parse_config(tree: Mapping[str, Any], *, folder: Path, where: str = "configuration") -> Config:
     """Validate a mapping and resolve its paths against `folder`."""
     try:
-        config = Config.model_validate(tree)
+        # A section with nothing in it is as if it were not there.
+        empty = {key for key, value in tree.items() if value is None and key in Config.model_fields}
+        config = Config.model_validate({key: value for key, value in tree.items() if key not in empty})
     except ValidationError as error:
         raise ConfigError(_explain(error), where=where) from None
     return _resolve(config, folder.resolve())
@@ -187,7 +189,9 @@ def _set(tree: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     node = tree
     for parent in parents:
-        child = node.setdefault(parent, {})
+        if node.get(parent) is None:  # `train:` with nothing under it is an empty section
+            node[parent] = {}
+        child = node[parent]
         if not isinstance(child, dict):
             raise ConfigError(f"{parent!r} in {key!r} is a value, not a section", where="--set")
         node = child

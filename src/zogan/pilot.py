@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import yaml
 
-from zogan.config import Config
+from zogan.config import Config, LoraConfig, SelectConfig
 from zogan.environment import environment
+from zogan.errors import RunError
 from zogan.evaluate import evaluate
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
@@ -26,6 +27,7 @@ from zogan.weights import headers
 
 Until = Literal["data", "select", "tune", "evaluate", "report"]
 _ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "report")
+_BESIDE = (".json", ".txt", ".jinja", ".model")
 
 HEAD_ONLY = {"epochs": 60, "patience": 8, "head_rate": 0.01, "batch_size": 32, "weight_decay": 0.0}
 """The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
@@ -56,42 +58,52 @@ def pilot(config: Config, *, until: Until = "report", progress: Progress = Silen
 
 
 def _data(run: Run, job: Job) -> None:
-    (run.folder / "zogan.yaml").write_text(
-        yaml.safe_dump(job.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    if (run.folder / "zogan.yaml").exists() and not (run.folder / "environment.json").exists():
+        raise RunError(
+            "holds a zogan.yaml that no run wrote, and a run's own would replace it",
+            where=str(run.folder),
+            todo="Name a folder for the run alone with --set output=…",
+        )
     run.write("environment.json", environment())
     splits = job.splits
     rows = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
     findings = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
     about = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
     run.write("data.json", {**about, "digest": splits.digest})
+    run.write("zogan.yaml", yaml.safe_dump(job.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
     settings = job.config.select.model_dump(mode="json")
-    reads = {**_reads(job), "select": settings, "train": job.config.train.model_dump(mode="json")}
+    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size"})
+    reads = {**_reads(job), "select": settings, "train": train}
     run.stage("select", run.selection, reads, lambda path: save_selection(select_for(job, progress=progress), path))
 
 
 def _tune(run: Run, job: Job, progress: Progress) -> None:
-    if isinstance(job.task, Classification) and not job.task.keeps_head and job.config.method != "head":
-        train = job.config.train.model_copy(update=HEAD_ONLY)
-        head = Job(job.config.model_copy(update={"method": "head", "train": train}), job.base, job.splits, job.task)
-        reads = {**_reads(job), "config": config_digest(head.config)}
+    # Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding.
+    held_out = job.config.evaluate.batch_size
+    if isinstance(job.task, Classification) and not job.task.keeps_head:
+        head = Job(_head_only(job.config), job.base, job.splits, job.task)
+        reads = {**_reads(job), "config": config_digest(head.config), "held_out": held_out}
         run.stage("head_only", run.before, reads, lambda path: tune(head, progress=progress).patch.save(path))
     selection = load_selection(run.selection) if job.config.method == "sparse" else None
+    reads = {**_reads(job), "config": config_digest(job.config), "held_out": held_out}
+    if selection is not None:
+        reads["selection"] = run.selection
 
     def make(path: Path) -> dict[str, Any]:
         tuned = tune(
             job,
             selection=selection,
-            checkpoint=run.folder / "checkpoint",
+            checkpoint=run.checkpoint(reads),
             log=run.folder / "metrics.jsonl",
             progress=progress,
         )
         tuned.patch.save(path)
+        run.evaluation.unlink(missing_ok=True)  # of the patch that this one replaces
         return {
             "trainable": tuned.trainable,
             "model_parameters": tuned.parameters,
@@ -99,9 +111,6 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
             "seconds_before": tuned.seconds_before,
         }
 
-    reads = {**_reads(job), "config": config_digest(job.config)}
-    if selection is not None:
-        reads["selection"] = run.selection
     run.stage("tune", run.patch, reads, make)
 
 
@@ -113,6 +122,8 @@ def _evaluate(run: Run, job: Job, progress: Progress) -> None:
         path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     reads = {**_reads(job), "patch": run.patch, "evaluate": job.config.evaluate.model_dump(mode="json")}
+    # Its examples name the rows by file and line.
+    reads["places"] = [str(row.place) for row in job.splits.test]
     if "head_only" in run.stages:
         reads["before"] = run.before
     run.stage("evaluate", run.evaluation, reads, make)
@@ -120,12 +131,27 @@ def _evaluate(run: Run, job: Job, progress: Progress) -> None:
 
 def _report(run: Run, job: Job, progress: Progress) -> None:
     progress.note("writing the report")
+    run.forget_others()
     write_report(run.folder, job.config.language)
     run.stages["report"] = "done"
 
 
+def _head_only(config: Config) -> Config:
+    """The same for every method and selection, so that it is fitted once."""
+    train = config.train.model_copy(update={**HEAD_ONLY, "rate": None})
+    update = {"method": "head", "train": train, "select": SelectConfig(), "lora": LoraConfig()}
+    return config.model_copy(update=update)
+
+
 def _reads(job: Job) -> dict[str, Any]:
-    return {"base": job.base.fingerprint.whole, "data": job.splits.digest, "task": job.task.describe()}
+    # The fingerprint is of the weights; tokenizer, chat template and configuration lie beside them.
+    beside = [file for file in job.base.folder.iterdir() if file.suffix in _BESIDE and not file.match("*.index.json")]
+    return {
+        "base": job.base.fingerprint.whole,
+        "data": job.splits.digest,
+        "task": job.task.describe(),
+        **{f"base/{file.name}": file for file in beside},
+    }
 
 
 def _bytes_wanted(job: Job) -> int:

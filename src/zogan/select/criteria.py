@@ -50,7 +50,7 @@ def find(name: str) -> Criterion:
     """The criterion of that name, built in or by entry point.
 
     Raises:
-        ConfigError: none has that name; says the nearest.
+        ConfigError: none has that name, with the nearest; or what has it is no criterion.
     """
     if name in CRITERIA:
         return CRITERIA[name]
@@ -58,7 +58,10 @@ def find(name: str) -> Criterion:
     if name not in others:
         todo = nearest(name, [*CRITERIA, *others])
         raise ConfigError(f"no criterion is called {name!r}", where="select.criterion", todo=todo)
-    found = others[name].load()
+    try:
+        found = others[name].load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"entry point {name!r} cannot be loaded: {error}", where="select.criterion") from None
     if not isinstance(found, Criterion):
         raise ConfigError(f"entry point {name!r} gives no Criterion", where="select.criterion")
     return found

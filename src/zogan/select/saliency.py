@@ -68,8 +68,8 @@ def choose(
 ) -> Selection:
     """Score the weights and choose the best share.
 
-    The model's training mode, gradients and `requires_grad` flags are as before afterwards. The pass runs in
-    evaluation mode, so that no dropout blurs the scores.
+    Each module's mode, gradients and `requires_grad` flags are as before afterwards. The pass runs in evaluation mode,
+    so that no dropout blurs the scores.
 
     Args:
         model: any module.
@@ -83,7 +83,7 @@ def choose(
         random: whether scores are drawn at random.
 
     Raises:
-        ZoganError: no batch, a loss that is not finite, or no weight that the loss reaches.
+        ZoganError: no batch, a loss or a gradient that is not finite, or no weight that the loss reaches.
     """
     progress = progress or Silent()
     batches = list(batches)
@@ -96,7 +96,9 @@ def choose(
     candidates: Candidates | None = None
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     names = {parameter: name for name, parameter in weights.items()}
-    training = model.training
+    modes = {module: module.training for module in model.modules()}
+    # Set aside, so that they come into no score.
+    grads = {parameter: parameter.grad for parameter in names}
 
     def fold(parameter: nn.Parameter) -> None:
         name, grad = names[parameter], parameter.grad
@@ -104,7 +106,11 @@ def choose(
         touched[name] = parameter
         if candidates is not None and criterion.fold is not None and grad is not None:
             with torch.no_grad():
-                candidates.add(name, _matrix(criterion.fold(parameter, grad)))
+                # In fp32: the square of a small fp16 gradient would be 0.
+                folded = criterion.fold(parameter.float(), grad.float())
+                if not torch.isfinite(folded).all():
+                    raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
+                candidates.add(name, _matrix(folded))
 
     shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
     hooks = []
@@ -113,6 +119,8 @@ def choose(
         model.eval()
         for parameter in flags:
             parameter.requires_grad_(parameter in names)
+        for parameter in names:
+            parameter.grad = None
         hooks = [parameter.register_post_accumulate_grad_hook(fold) for parameter in names]  # type: ignore[no-untyped-call]
         if criterion.fold is not None:
             candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
@@ -129,7 +137,10 @@ def choose(
             hook.remove()
         for parameter, flag in flags.items():
             parameter.requires_grad_(flag)
-        model.train(training)
+        for parameter, before in grads.items():
+            parameter.grad = before
+        for module, training in modes.items():
+            module.training = training
     if not touched:
         raise ZoganError("the loss reaches none of the weights that may be chosen", where="select")
     shapes = {name: shapes[name] for name in sorted(touched)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +15,8 @@ from zogan.errors import IntegrityError
 from zogan.sparse.selection import Selection
 
 FORMAT = "zogan-selection/1"
+
+T = TypeVar("T")
 
 
 def save_selection(selection: Selection, path: Path) -> None:
@@ -27,7 +31,8 @@ def save_selection(selection: Selection, path: Path) -> None:
         "meta": dict(selection.meta),
     }
     partial = path.with_name(path.name + ".partial")
-    tensors = {name: flat.contiguous() for name, flat in sorted(selection.positions.items())}
+    # Copies: the library refuses tensors that share memory.
+    tensors = {name: flat.clone() for name, flat in sorted(selection.positions.items())}
     # One key: the library keeps several in no fixed order, and the file's bytes shall not vary.
     save_file(tensors, partial, {"zogan": json.dumps(about, sort_keys=True, ensure_ascii=False)})
     partial.replace(path)
@@ -47,7 +52,23 @@ def load_selection(path: Path) -> Selection:
             raise ValueError(f"format {about['format']!r} is not {FORMAT!r}")
         if any(flat.dtype != torch.int64 or flat.dim() != 1 for flat in positions.values()):
             raise ValueError("positions must be one row of int64")
-        shapes = {name: tuple(int(size) for size in shape) for name, shape in about["shapes"].items()}
-        return Selection(positions, shapes, tuple(about["whole"]), about["meta"])
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        whole, meta = _checked(list, about["whole"]), _checked(dict, about["meta"])
+        shapes = {name: _shape(shape) for name, shape in _checked(dict, about["shapes"]).items()}
+        return Selection(positions, shapes, tuple(_checked(str, name) for name in whole), meta)
+    except KeyError as error:
+        raise IntegrityError(f"is no selection file: {error} is missing", where=str(path)) from None
+    except (SafetensorError, TypeError, ValueError, RecursionError, OSError) as error:
         raise IntegrityError(f"is no selection file: {error}", where=str(path)) from None
+
+
+def _shape(given: Any) -> tuple[int, ...]:
+    shape = tuple(_checked(int, size) for size in _checked(list, given))
+    if any(size < 1 for size in shape) or math.prod(shape) > torch.iinfo(torch.int64).max:
+        raise ValueError(f"{given} is no shape of a weight")
+    return shape
+
+
+def _checked(kind: type[T], given: Any) -> T:
+    if type(given) is not kind:
+        raise TypeError(f"{given!r} is no {kind.__name__}")
+    return given

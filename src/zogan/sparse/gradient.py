@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class Pattern:
@@ -79,6 +80,7 @@ class Tap(torch.autograd.Function):
         return y.view_as(y)
 
     @staticmethod
+    @once_differentiable  # `x` is kept apart from its graph: a second derivative would be wrong, and silently so
     def backward(ctx: Any, *grads: Tensor) -> Any:
         (grad,) = grads
         x, _ = ctx.saved_tensors

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zogan.config import Config
 from zogan.progress import Progress
 
 if TYPE_CHECKING:
+    from zogan.config import Config
     from zogan.tasks.job import Job
 
 __all__ = ["open_job"]

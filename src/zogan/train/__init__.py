@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zogan.config import Config, as_config
 from zogan.progress import Progress, Silent
 
 if TYPE_CHECKING:
+    from zogan.config import Config
     from zogan.sparse.selection import Selection
     from zogan.tasks.job import Job
     from zogan.train.tune import Tuned
@@ -38,6 +38,7 @@ def tune(
     Raises:
         ZoganError: configuration, data or base are not as they must be, or the loss is not finite.
     """
+    from zogan.config import as_config
     from zogan.tasks import open_job
     from zogan.tasks.job import Job
     from zogan.train.tune import tune_job

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zogan.errors import IntegrityError
 
 STATE, BEST = "state.pt", "best.safetensors"
+
+_NOT_OURS = (ValueError, LookupError, TypeError, AttributeError)
+"""What a file raises that can be read, and holds something else."""
 
 
 class Checkpoint:
@@ -35,18 +40,20 @@ class Checkpoint:
         partial.replace(self.folder / STATE)
 
     def load(self, trained: Mapping[str, nn.Parameter]) -> dict[str, Any] | None:
-        """Put the kept parameters back in place; the rest of the state, or None where there is none of this key."""
+        """Put the kept parameters back in place; the rest of the state, or None where there is none of this key.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
         path = self.folder / STATE
         if not path.is_file():
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
-            raise IntegrityError(
-                f"cannot be read: {error}", where=str(path), todo="Delete the checkpoint to start over"
-            ) from None
-        if state.get("key") != self.key or state["values"].keys() != trained.keys():
-            return None
+            if state["key"] != self.key or state["values"].keys() != trained.keys():
+                return None
+        except (RuntimeError, EOFError, OSError, UnpicklingError, *_NOT_OURS) as error:
+            raise _damaged(path, error) from None
         put(trained, state["values"])
         return state
 
@@ -54,12 +61,24 @@ class Checkpoint:
         """Keep the parameters as the best so far."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / (BEST + ".partial")
-        save_file({name: p.detach().cpu().contiguous() for name, p in trained.items()}, partial)
+        save_file({name: p.detach().cpu().contiguous() for name, p in trained.items()}, partial, {"key": self.key})
         partial.replace(self.folder / BEST)
 
     def load_best(self, trained: Mapping[str, nn.Parameter]) -> None:
-        """Put the best parameters back in place."""
-        put(trained, load_file(self.folder / BEST))
+        """Put the best parameters back in place.
+
+        Raises:
+            IntegrityError: the file is missing, damaged, or of a run under another key.
+        """
+        path = self.folder / BEST
+        try:
+            with safe_open(path, framework="pt") as file:
+                if (file.metadata() or {}).get("key") != self.key:
+                    raise ValueError("it is of another run")
+                values = {name: file.get_tensor(name) for name in trained}
+        except (SafetensorError, OSError, ValueError) as error:
+            raise _damaged(path, error) from None
+        put(trained, values)
 
 
 def put(trained: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> None:
@@ -67,3 +86,9 @@ def put(trained: Mapping[str, nn.Parameter], values: Mapping[str, Tensor]) -> No
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(values[name])
+
+
+def _damaged(path: Path, error: Exception) -> IntegrityError:
+    # The first line says it; torch goes on with advice on how to load what must not be trusted.
+    what = str(error).partition("\n")[0] or type(error).__name__
+    return IntegrityError(f"cannot be read: {what}", where=str(path), todo="Delete the checkpoint to start over")

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zogan.tasks.classification import Classification
+from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import IGNORED, Batch, Example, Monitor
 
@@ -71,8 +72,9 @@ class Features:
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows: the share that is wrong, then the loss."""
         with torch.no_grad():
-            logits = model(features=self.held_out["features"]).logits.float()
-            labels = self.held_out["labels"].to(logits.device)
+            # The features stay where the body ran; the loop may have moved the head since.
+            held_out = to_device(self.held_out, next(model.parameters()).device)
+            logits, labels = model(features=held_out["features"]).logits.float(), held_out["labels"]
             loss = float(nn.functional.cross_entropy(logits, labels))
         wrong = float((logits.argmax(dim=1) != labels).float().mean())
         return Monitor(loss, (wrong, loss))

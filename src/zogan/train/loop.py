@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from transformers import get_scheduler
 
@@ -111,7 +112,7 @@ def train(
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained or not feed.lengths:
         raise ZoganError("there is nothing to train" if not trained else "there are no rows to train on")
-    accelerator = Accelerator(mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision))
+    accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
@@ -188,6 +189,14 @@ def _train(
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
     return Trained(tuple(epochs), seconds_before)
+
+
+def _accelerator(precision: str) -> Accelerator:
+    """`accelerate` keeps one precision a process for good; ours is of each job, and several may share a process."""
+    wanted = {"fp32": "no"}.get(precision, precision)
+    if AcceleratorState._shared_state.get("_mixed_precision", wanted) != wanted:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=wanted)
 
 
 def _step(

@@ -5,6 +5,7 @@ A method prepares a model in place and later says what changed. It is anything t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -16,9 +17,14 @@ from zogan.config import Config, LoraConfig
 from zogan.errors import ConfigError
 from zogan.patch import Patch
 from zogan.sparse.attach import Delta, attach, detach
+from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
+from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
 from zogan.weights import headers, read_tensor
+
+PEFT_PREFIX = "base_model.model."
+"""What PEFT puts before the name of each adapter tensor in its files."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Result:
     Attributes:
         deltas: per parameter of the base what changed in it.
         tensors: new parameters whole, such as a head.
-        adapters: tensors of a LoRA adapter, under PEFT's names.
+        adapters: tensors of a LoRA adapter, as PEFT names them in its file; beside the body, where there is a new head.
         adapter_config: PEFT's configuration of it, as JSON values.
     """
 
@@ -112,12 +118,12 @@ class Lora:
     seed: int
 
     def prepare(self, model: nn.Module) -> None:
-        peft = _peft()
+        peft, body = _peft(), _body(model)
         model.requires_grad_(False)
         targets = [
             name
-            for name, module in model.named_modules()
-            if type(module) is nn.Linear and f"{name}.weight" not in self.head and not _is_output(model, module)
+            for name, module in body.named_modules()
+            if kernel_of(module) is not None and not isinstance(module, nn.Embedding) and not _is_output(body, module)
         ]
         lora = peft.LoraConfig(
             r=self.config.rank,
@@ -128,15 +134,14 @@ class Lora:
         )
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            peft.inject_adapter_in_model(lora, model)
+            _inject(lora, body)
         for name in self.head:
             model.get_parameter(name).requires_grad_(True)
 
     def result(self, model: nn.Module) -> Result:
-        peft = _peft()
-        state = peft.get_peft_model_state_dict(model)
-        adapters = {name: state[name].detach().cpu().clone() for name in sorted(state) if name not in self.head}
-        targets = sorted({name.rsplit(".lora_", 1)[0] for name in adapters})
+        state = _peft().get_peft_model_state_dict(_body(model))
+        adapters = {PEFT_PREFIX + name: state[name].detach().cpu().clone() for name in sorted(state)}
+        targets = sorted({name.rsplit(".lora_", 1)[0] for name in state})
         config = {
             "peft_type": "LORA",
             "r": self.config.rank,
@@ -167,14 +172,41 @@ def method_for(config: Config, job: Job, model: nn.Module, selection: Selection 
 
 
 def load_adapters(model: nn.Module, patch: Patch) -> nn.Module:
-    """Put a patch's LoRA adapters beside the weights of a plain model, in place."""
+    """Put a patch's LoRA adapters beside the weights of a plain model, in place.
+
+    The model's mode and the global generator are left as they were.
+    """
     peft, config = _peft(), patch.meta.adapter
     if config is None:
         return model
     lora = peft.LoraConfig(**{key: value for key, value in config.items() if key != "peft_type"})
-    peft.inject_adapter_in_model(lora, model)
-    peft.set_peft_model_state_dict(model, dict(patch.adapters))
+    body = _body(model)
+    modes = {name: module.training for name, module in body.named_modules()}
+    with torch.random.fork_rng():
+        _inject(lora, body)
+    peft.set_peft_model_state_dict(
+        body, {name.removeprefix(PEFT_PREFIX): tensor for name, tensor in patch.adapters.items()}
+    )
+    # New modules come in training mode, with their dropout; they take the mode of what they stand in.
+    for name, module in body.named_modules():
+        module.training = modes.setdefault(name, modes[name.rpartition(".")[0]])
     return model
+
+
+def _inject(lora: Any, body: nn.Module) -> None:
+    with warnings.catch_warnings():
+        # PEFT finds out by itself which way a Conv1D of transformers lies, and says so.
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
+        _peft().inject_adapter_in_model(lora, body)
+    # In fp32 beside a base of any dtype, as PEFT itself trains them: AdamW's small steps are nothing in half precision.
+    for name, parameter in body.named_parameters():
+        if ".lora_" in name:
+            parameter.data = parameter.data.float()
+
+
+def _body(model: nn.Module) -> nn.Module:
+    """What an adapter stands beside: so that PEFT can read it onto the base too, which knows no new head."""
+    return model.body if isinstance(model, Classifier) else model
 
 
 def _copies(model: nn.Module, names: tuple[str, ...]) -> dict[str, Tensor]:

@@ -1,0 +1,67 @@
+"""What the check of the data prints, with a base at hand and without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import failure, printed_json, printed_text
+from data import LABELS, write_jsonl
+from zogan.cli.app import run
+
+
+def test_rows_without_fault(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = printed_json(["data", "check"], capsys)
+    assert tree["fatal"] is False
+    assert tree["rows"] == tree["used"] == {"train": 48, "validation": 12, "test": 24}
+    assert tree["skipped"] == []
+    out = printed_text(["data", "check"], capsys)
+    assert "nothing amiss" in out
+    assert "rows in the file" in out
+
+
+def test_splits_that_are_cut_are_said(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = printed_text(["data", "check", "--set", "data={train: train.jsonl}"], capsys)
+    assert out.count("cut from train") == 2
+
+
+def test_many_labels_are_cut_short_for_people_alone(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"text": f"{label} {n}", "label": f"label {label}"} for label in range(40) for n in range(9)]
+    write_jsonl(tuned / "train.jsonl", rows)
+    arguments = ["data", "check", "--set", "data={train: train.jsonl}"]
+    assert "… and 10 labels more: --json has them all" in printed_text(arguments, capsys)
+    assert len(printed_json(arguments, capsys)["balance"]) == 40
+
+
+def test_long_rows_are_seen_by_the_bases_own_tokens(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"text": f"{'word ' * 99}{n}", "label": LABELS[n % 3]} for n in range(60)]
+    write_jsonl(tuned / "train.jsonl", rows)
+    out = printed_text(["data", "check", "--quiet"], capsys)
+    assert "rows longer than the 64 tokens that the model reads" in out
+    assert "train.jsonl:1" in out
+
+
+def test_a_dialogue_is_measured_as_the_model_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tiny_project import write_project
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = write_project(tmp_path, "generation")
+    tree = printed_json(["data", "check", str(path), "--set", "train.max_length=12"], capsys)
+    assert [found["name"] for found in tree["findings"]] == ["long"]
+
+
+def test_a_file_that_cannot_be_read_leaves_with_two(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tuned / "train.jsonl").write_bytes(b"\xff\xfe{")
+    tree = printed_json(["data", "check", "--quiet"], capsys, 2)
+    assert tree["fatal"] is True
+    (tuned / "train.jsonl").unlink()
+    assert run(["data", "check", "--quiet"]) == 2
+    assert "a run would refuse this data" in capsys.readouterr().out
+
+
+def test_a_bad_configuration_is_one_line(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tuned / "zogan.yaml").write_text("model: [\n", encoding="utf-8")
+    assert failure(["data", "check"], capsys).startswith("zogan.yaml: not readable as YAML: ")

@@ -1,0 +1,35 @@
+"""The tuning of a real run, as it is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands import printed_json, printed_text
+from zogan.patch import Patch
+
+
+def test_epochs_cost_and_patch_are_the_runs(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = printed_json(["tune"], capsys)
+    assert tree["stages"] == {"select": "kept", "tune": "kept"}
+    assert [entry["epoch"] for entry in tree["epochs"]] == [1, 2, 3]
+    assert tree["best_epoch"] == max(entry["epoch"] for entry in tree["epochs"] if entry["best"])
+    assert tree["changed"] == Patch.load(Path(tree["patch"])).count > 0
+    assert tree["wall_seconds"] > 0
+    assert tree["peak_bytes"] > 0
+    out = printed_text(["tune", "--quiet"], capsys)
+    assert f"{tree['changed']:,} weights changed" in out
+    assert "best" in out
+
+
+def test_earlier_stages_run_where_they_have_not(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree = printed_json(["tune", "--set", "output=anew", "--set", "train.epochs=1"], capsys)
+    assert tree["stages"] == {"select": "done", "tune": "done"}
+    assert len(tree["epochs"]) == 1
+    assert not (tuned / "anew" / "evaluation.json").exists()
+
+
+def test_figures_of_the_patch_before_do_not_stay(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed_json(["tune", "--set", "train.epochs=1"], capsys)
+    assert not (tuned / "run" / "evaluation.json").exists()

@@ -1,0 +1,265 @@
+"""One pass: which weights may be chosen, what the pass reads, and the model as it was before."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers.pytorch_utils import Conv1D
+
+from tiny_net import Batch, Net, batches, gradients, loss
+from zogan.errors import ConfigError, ZoganError
+from zogan.progress import Silent
+from zogan.select.criteria import CRITERIA
+from zogan.select.saliency import Loss, choose, eligible
+from zogan.sparse.selection import Selection
+
+
+def run(
+    model: nn.Module,
+    *,
+    given: list[Batch] | None = None,
+    of: Loss = loss,
+    criterion: str = "gradient",
+    density: float = 0.1,
+    allocation: str = "global",
+    include: str = "up|down",
+    progress: Silent | None = None,
+) -> Selection:
+    return choose(
+        model,
+        batches() if given is None else given,
+        of,
+        CRITERIA[criterion],
+        weights=eligible(model, include=include),
+        density=density,
+        allocation=allocation,
+        seed=0,
+        random=criterion == "random",
+        progress=progress,
+    )
+
+
+def same(one: Selection, other: Selection) -> bool:
+    return one.shapes == other.shapes and all(
+        torch.equal(flat, other.positions[name]) for name, flat in one.positions.items()
+    )
+
+
+def test_only_free_matrices_may_be_chosen() -> None:
+    assert set(eligible(Net())) == {"up.weight", "down.weight", "pooler.weight", "head.weight"}
+    assert set(eligible(Net(), whole=["head.weight", "head.bias"])) == {"up.weight", "down.weight", "pooler.weight"}
+    assert set(eligible(Net(), include="^(up|down)", exclude="down")) == {"up.weight"}
+    assert set(eligible(nn.Linear(2, 2))) == {"weight"}
+    assert set(eligible(nn.Sequential(Conv1D(4, 3), nn.LayerNorm(4), nn.Conv2d(1, 1, 2)))) == {"0.weight"}
+
+
+def test_a_module_that_stands_twice_is_not_chosen() -> None:
+    shared = nn.Linear(4, 4)
+    # The one module under two names: its gradient is whole, and it has one name.
+    assert set(eligible(nn.Sequential(shared, nn.ReLU(), shared))) == {"0.weight"}
+    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    tied[1].weight = tied[0].weight
+    with pytest.raises(ConfigError, match="Only matrices of linear layers that are not tied can be chosen"):
+        eligible(tied)
+
+
+def test_patterns_that_fit_nothing_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"select: no weight matches include='nothing', exclude=None"):
+        eligible(Net(), include="nothing")
+    with pytest.raises(ConfigError, match=r"select\.include or select\.exclude: no regular expression"):
+        eligible(Net(), exclude="[")
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    model = Net()
+    model.up.bias.requires_grad_(False)
+    model.down.weight.requires_grad_(False)
+    model.drop.eval()
+    loss(model, batches()[0]).backward()  # type: ignore[no-untyped-call]
+    model.pooler.weight.grad = torch.ones(8, 8)
+    twin = copy.deepcopy(model)
+    grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    run(model)
+    assert [module.training for module in model.modules()] == [module.training for module in twin.modules()]
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+    assert [p.requires_grad for p in model.parameters()] == [p.requires_grad for p in twin.parameters()]
+    assert {name for name, p in model.named_parameters() if p.grad is not None} == grads.keys()
+    for name, grad in grads.items():
+        now = model.get_parameter(name).grad
+        assert now is not None
+        assert torch.equal(now, grad)
+    assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+
+
+def test_also_where_the_loss_fails() -> None:
+    model = Net()
+    model.up.weight.requires_grad_(False)
+    seen = []
+
+    def fails(model: nn.Module, batch: Batch) -> Tensor:
+        seen.append(batch)
+        if len(seen) == 2:
+            raise RuntimeError("out of luck")
+        return loss(model, batch)
+
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run(model, of=fails)
+    assert model.training
+    assert not model.up.weight.requires_grad
+    assert all(p.grad is None and not p._post_accumulate_grad_hooks for p in model.parameters())
+
+
+def test_what_stood_in_the_gradients_scores_nothing() -> None:
+    model = Net()
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e6)
+    assert same(run(model), run(Net()))
+
+
+def test_dropout_rests() -> None:
+    torch.manual_seed(1)
+    first = run(Net())
+    torch.manual_seed(2)
+    assert same(run(Net()), first)
+    assert same(run(Net().eval()), first)
+
+
+def test_no_gradient_outlives_its_tensor() -> None:
+    held: list[int] = []
+    model = Net()
+
+    def watch(model: nn.Module, batch: Batch) -> Tensor:
+        held.append(sum(p.grad is not None for p in model.parameters()))
+        return loss(model, batch)
+
+    run(model, of=watch)
+    assert held == [0, 0, 0]
+
+
+def test_what_the_loss_never_reaches_counts_not() -> None:
+    found = run(Net(), include="up|pooler", density=0.5)
+    assert found.shapes == {"up.weight": (16, 8)}
+    assert found.count == 64
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    density=st.floats(0.0005, 1),
+    allocation=st.sampled_from(["global", "tensor", "row"]),
+    criterion=st.sampled_from(["gradient", "magnitude"]),
+)
+def test_the_share_is_never_passed(density: float, allocation: str, criterion: str) -> None:
+    found = run(Net(), density=density, allocation=allocation, criterion=criterion, include=".*")
+    total = sum(rows * columns for rows, columns in found.shapes.values())
+    assert total == 128 + 128 + 24
+    # One weight is the least there is.
+    assert 1 <= found.count <= max(1, density * total)
+    if allocation == "global":
+        assert found.count == max(1, int(density * total))
+
+
+@pytest.mark.parametrize("allocation", ["global", "tensor", "row"])
+def test_allocations_take_the_best(allocation: str) -> None:
+    found = run(Net(), given=batches(1), allocation=allocation, density=0.125)  # of one batch the pass is exact
+    (grads,) = gradients(Net(), ("up.weight", "down.weight"), count=1)
+    dense = {name: grad.abs() for name, grad in grads.items()}
+    if allocation == "row":  # one of the eight of each row; of sixteen two
+        for name, total in dense.items():
+            flat, part = found.positions[name], total.shape[1] // 8
+            kept = total.reshape(-1)[flat].view(-1, part).sort(descending=True).values  # (rows, part)
+            assert torch.equal(flat // total.shape[1], torch.arange(len(total)).repeat_interleave(part))
+            assert torch.equal(kept, total.topk(part, dim=1).values)
+        return
+    every = torch.cat([total.reshape(-1) for total in dense.values()])
+    for name, total in dense.items():
+        limit = every.topk(32).values[-1] if allocation == "global" else total.reshape(-1).topk(16).values[-1]
+        assert found.positions[name].tolist() == (total.reshape(-1) >= limit).nonzero().squeeze(1).tolist()
+
+
+def test_small_gradients_in_fp16_are_not_nothing() -> None:
+    # The square of 1e-4 is 0 in fp16, and half of all scores would be ties.
+    model = nn.Linear(8, 4, bias=False).half()
+    x = 1e-4 * torch.arange(1, 33).view(4, 8)
+
+    def tiny(model: nn.Module, batch: Tensor) -> Tensor:
+        weight = model.get_parameter("weight")
+        return (weight.float() * batch).sum()
+
+    found = choose(
+        model,
+        [x],
+        tiny,
+        CRITERIA["fisher"],
+        weights=eligible(model),
+        density=0.25,
+        allocation="global",
+        seed=0,
+        random=False,
+    )
+    assert found.positions["weight"].tolist() == list(range(24, 32))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_under_activation_checkpointing(reentrant: bool) -> None:
+    class Checkpointed(Net):
+        def forward(self, ids: Tensor) -> Tensor:
+            hidden = self.embedding(ids).requires_grad_()
+            hidden = checkpoint(lambda x: self.down(self.up(x).relu()), hidden, use_reentrant=reentrant)
+            logits: Tensor = self.head(hidden.mean(1))
+            return logits
+
+    assert same(run(Checkpointed()), run(Net()))
+
+
+def test_progress_is_told() -> None:
+    class Heard(Silent):
+        def __init__(self) -> None:
+            self.said: list[Any] = []
+
+        def start(self, stage: str, total: int) -> None:
+            self.said.append((stage, total))
+
+        def advance(self, done: int, **figures: float) -> None:
+            self.said.append((done, round(figures["loss"], 4)))
+
+    heard, model = Heard(), Net().eval()
+    run(Net(), progress=heard)
+    losses = [round(loss(model, batch).item(), 4) for batch in batches()]
+    assert heard.said == [("select", 3), *((done, found) for done, found in enumerate(losses, start=1))]
+    heard = Heard()
+    run(Net(), progress=heard, criterion="magnitude")
+    assert heard.said == [("select", 1), (1, losses[0])]
+
+
+def steep(model: nn.Module, batch: Batch) -> Tensor:
+    """A finite loss whose gradient is not: the root's slope at nothing."""
+    nothing: Tensor = 0 * model(batch[0]).abs().sum()
+    return nothing.sqrt()
+
+
+@pytest.mark.parametrize(
+    ("given", "of", "include", "said"),
+    [
+        ([], loss, "up", "the saliency pass needs at least one batch"),
+        (None, lambda model, batch: loss(model, batch) * float("inf"), "up", "select: the loss of batch 1 is inf"),
+        (None, loss, "pooler", "select: the loss reaches none of the weights that may be chosen"),
+        (None, lambda model, batch: torch.zeros(()), "up", "the loss reaches none of the weights"),
+        (None, steep, "up", r"up\.weight: a gradient is not finite\. Check the rows"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(
+    given: list[Batch] | None, of: Callable[[nn.Module, Batch], Tensor], include: str, said: str
+) -> None:
+    model = Net()
+    with pytest.raises(ZoganError, match=said):
+        run(model, given=given, of=of, include=include)
+    assert model.training
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())

@@ -1,0 +1,97 @@
+"""What a stage costs: seconds as they pass, and the peak of memory meanwhile."""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from zogan.train import meter
+from zogan.train.meter import Cost, Meter
+
+
+def test_seconds_are_those_between_start_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([3.0, 5.5])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    with Meter() as measured:
+        pass
+    assert measured.cost.wall_seconds == 2.5
+
+
+def test_the_peak_holds_what_was_freed_again() -> None:
+    with Meter() as small:
+        pass
+    with Meter() as large:
+        bytearray(300_000_000)
+    assert large.cost.peak_bytes >= small.cost.peak_bytes + 250_000_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak anew")
+def test_each_stage_has_a_peak_of_its_own() -> None:
+    with Meter() as large:
+        bytearray(300_000_000)
+    with Meter() as small:
+        pass
+    assert small.cost.peak_bytes <= large.cost.peak_bytes - 250_000_000
+
+
+def test_without_a_peak_to_reset_it_is_the_process_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*given: object) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with Meter() as measured:
+        pass
+    assert measured.cost.peak_bytes == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.parametrize(("platform", "peak_bytes"), [("linux", 7 * 1024), ("darwin", 7)])
+def test_the_unit_is_the_platforms(monkeypatch: pytest.MonkeyPatch, platform: str, peak_bytes: int) -> None:
+    class Usage:
+        ru_maxrss = 7
+
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(resource, "getrusage", lambda who: Usage)
+    assert meter._peak_bytes(resettable=False) == peak_bytes
+
+
+def test_a_gpu_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cuda:
+        peak = 100
+
+        def is_available(self) -> bool:
+            return True
+
+        def reset_peak_memory_stats(self) -> None:
+            self.peak = 0
+
+        def max_memory_allocated(self) -> int:
+            return self.peak
+
+    class Torch:
+        cuda = Cuda()
+
+    monkeypatch.setitem(sys.modules, "torch", Torch())
+    monkeypatch.setattr(meter, "_peak_bytes", lambda resettable: 1)
+    with Meter() as measured:
+        Torch.cuda.peak += 40
+    assert measured.cost == Cost(measured.cost.wall_seconds, 41)
+
+
+def test_without_torch_nothing_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(meter, "_peak_bytes", lambda resettable: 1)
+    with Meter() as measured:
+        pass
+    assert measured.cost.peak_bytes == 1
+
+
+def test_a_stage_that_fails_has_its_cost_and_its_error() -> None:
+    measured = Meter()
+    with pytest.raises(ValueError, match=re.escape("no luck")), measured:
+        raise ValueError("no luck")
+    assert measured.cost.wall_seconds > 0
