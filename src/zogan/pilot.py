@@ -21,8 +21,8 @@ from zogan.tasks import open_job
 from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train import tune
+from zogan.train.job import config_digest
 from zogan.train.methods import load_adapters
-from zogan.train.tune import config_digest
 from zogan.weights import headers
 
 Until = Literal["data", "select", "tune", "evaluate", "report"]

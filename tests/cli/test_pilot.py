@@ -83,7 +83,13 @@ def test_damaged_stages_are_an_integrity_error(tuned: Path, content: bytes, caps
 
 def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [sys.executable, "-m", "zogan.cli", "pilot", "--set", "train.epochs=500", "--set", "train.patience=null"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+    def interruptible() -> None:  # as in a terminal; who runs the tests may have Ctrl-C ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as process:
         assert process.stderr is not None
         assert any(line.startswith("epoch 2 of 500") for line in process.stderr)
         process.send_signal(signal.SIGINT)

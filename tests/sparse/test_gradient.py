@@ -30,10 +30,18 @@ def test_a_pattern_is_its_positions_by_row(rows: int, columns: int, share: float
     flat = pick(seed, (rows, columns), share)
     pattern = Pattern(flat, (rows, columns))
     assert torch.equal(pattern.row * columns + pattern.column, flat)
-    assert len(pattern.crow) == rows + 1
-    for row in range(rows):
-        begin, end = pattern.crow[row].item(), pattern.crow[row + 1].item()
-        assert torch.equal(pattern.column[int(begin) : int(end)], flat[flat // columns == row] % columns)
+    slots = torch.sparse_csr_tensor(
+        pattern.zeros.crow_indices(),
+        pattern.zeros.col_indices(),
+        torch.ones(len(flat)),
+        pattern.zeros.shape,
+        check_invariants=True,
+    ).to_dense()
+    whole = torch.zeros(rows, columns)
+    whole[pattern.rows[:, None], pattern.columns] = slots
+    assert torch.equal(whole.reshape(-1).nonzero().squeeze(1), flat)
+    assert slots.any(0).all()
+    assert slots.any(1).all()
 
 
 @settings(max_examples=60, deadline=None)

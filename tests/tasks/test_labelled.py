@@ -9,7 +9,8 @@ from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM
 
 from zogan.errors import ModelError
-from zogan.tasks.labelled import labelled_logits
+from zogan.tasks import labelled
+from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
 from zogan.tasks.task import IGNORED, Batch
 
 
@@ -52,12 +53,12 @@ def test_the_loss_is_transformers_own() -> None:
 @pytest.mark.parametrize("autocast", [False, True])
 def test_gradients_are_transformers_own(checkpointing: bool, autocast: bool) -> None:
     found = []
-    for labelled in (True, False):
+    for ours in (True, False):
         own, given = model().train(), batch()
         if checkpointing:
             own.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-            if labelled:
+            if ours:
                 logits, targets, _ = labelled_logits(own, given)
                 assert logits.dtype == torch.float32
                 loss = cross_entropy(logits, targets)
@@ -113,3 +114,27 @@ def test_a_head_that_is_not_used_is_refused() -> None:
     own.get_output_embeddings = lambda: nn.Linear(1, 1)
     with pytest.raises(ModelError, match=r"its logits have shape \(3, 8, 60\)"):
         labelled_logits(own, batch())
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 2**20])
+@pytest.mark.parametrize("targets", [0, 1, 7])
+def test_the_summed_cross_entropy_is_torchs(monkeypatch: pytest.MonkeyPatch, at_once: int, targets: int) -> None:
+    monkeypatch.setattr(labelled, "_LOGITS_AT_ONCE", at_once)
+    draw = torch.Generator().manual_seed(0)
+    logits = 30 * torch.randn(targets, 60, generator=draw)
+    wanted = torch.randint(0, 60, (targets,), generator=draw)
+    ours, theirs = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    found, known = summed_cross_entropy(ours, wanted), cross_entropy(theirs, wanted, reduction="sum")
+    torch.testing.assert_close(found, known)
+    (found / 3).backward()  # type: ignore[no-untyped-call]
+    (known / 3).backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    torch.testing.assert_close(summed_cross_entropy(logits, wanted), known.detach())
+
+
+def test_its_gradient_is_taken_once() -> None:
+    logits = torch.zeros(2, 4, requires_grad=True)
+    loss = summed_cross_entropy(logits, torch.tensor([0, 1]))
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(RuntimeError, match="was taken already"):
+        loss.backward()  # type: ignore[no-untyped-call]

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import nn
 
 from zogan.config import Config
@@ -79,9 +78,8 @@ def evaluate(
 
 
 def _model(job: Job) -> nn.Module:
-    """As it is trained: fp32 arithmetic unless less was asked for, whatever the base is stored in."""
-    dtype = torch.float32 if job.config.train.precision == "fp32" else None
-    return job.task.model(seed=job.config.train.seed, dtype=dtype)
+    """As it is trained."""
+    return job.task.model(seed=job.config.train.seed, dtype=job.dtype)
 
 
 def _predict(

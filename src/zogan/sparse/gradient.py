@@ -14,28 +14,37 @@ from torch.autograd.function import once_differentiable
 class Pattern:
     """Chosen positions of a matrix of shape (rows, columns) as compressed sparse rows.
 
+    Rows and columns without a chosen weight are left out of the product: chosen weights crowd in some of them, and the
+    sparse kernel copies both its factors whole.
+
     Args:
         flat: positions in the contiguous matrix, strictly increasing.
         shape: (rows, columns).
     """
 
     def __init__(self, flat: Int64[Tensor, " chosen"], shape: tuple[int, int]) -> None:
-        rows, columns = shape
-        self.shape = shape
-        self.row, self.column = flat // columns, flat % columns
-        counts = torch.bincount(self.row, minlength=rows)
+        self.row, self.column = flat // shape[1], flat % shape[1]
+        self.rows, row_slot = torch.unique(self.row, return_inverse=True)  # (used rows,), (chosen,)
+        self.columns, column_slot = torch.unique(self.column, return_inverse=True)  # (used columns,), (chosen,)
+        counts = torch.bincount(row_slot, minlength=len(self.rows))
         # 32-bit indices are what the sparse kernels of MKL and cuSPARSE want.
-        self.crow = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
+        crow = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
         zeros = torch.zeros(len(flat), device=flat.device)
         with warnings.catch_warnings():
             # torch says once a process that CSR is in beta; the one operation used here is held by tests.
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            self.zeros = torch.sparse_csr_tensor(self.crow, self.column.int(), zeros, shape, check_invariants=False)
+            self.zeros = torch.sparse_csr_tensor(
+                crow, column_slot.int(), zeros, (len(self.rows), len(self.columns)), check_invariants=False
+            )
+        self.every_row, self.every_column = len(self.rows) == shape[0], len(self.columns) == shape[1]
 
     def sample(
         self, left: Float[Tensor, "rows inner"], right: Float[Tensor, "inner columns"]
     ) -> Float[Tensor, " chosen"]:
         """Entries of `left @ right` at the chosen positions, fp32."""
+        left = left if self.every_row else left[self.rows]
+        # Rows of the transpose, so that the kernel finds the layout that it would copy to.
+        right = right if self.every_column else right.T[self.columns].T
         product: Tensor = torch.sparse.sampled_addmm(self.zeros, left.float(), right.float(), beta=0.0)
         return product.values()
 
@@ -56,13 +65,13 @@ def conv1d(pattern: Pattern, x: Tensor, grad: Tensor) -> Float[Tensor, " chosen"
 
 def embedding(pattern: Pattern, ids: Tensor, grad: Tensor) -> Float[Tensor, " chosen"]:
     """`nn.Embedding`: weight (vocabulary, dim); only rows with a chosen weight are summed."""
-    rows, slot = torch.unique(pattern.row, return_inverse=True)  # (used rows,), (chosen,)
+    rows = pattern.rows  # (used rows,)
     ids = ids.reshape(-1)  # (tokens,)
     grad = grad.reshape(-1, grad.shape[-1]).float()  # (tokens, dim)
     place = torch.searchsorted(rows, ids).clamp(max=len(rows) - 1)
     hit = rows[place] == ids
     sums = grad.new_zeros(len(rows), grad.shape[-1]).index_add_(0, place[hit], grad[hit])  # (used rows, dim)
-    return sums[slot, pattern.column]
+    return sums[torch.searchsorted(rows, pattern.row), pattern.column]
 
 
 class Tap(torch.autograd.Function):

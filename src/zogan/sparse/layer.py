@@ -50,7 +50,7 @@ class Sparse(nn.Module):
     def pattern(self) -> gradient.Pattern:
         """The chosen positions as compressed sparse rows, made once per device."""
         kept: gradient.Pattern | None = self.__dict__.get("_pattern")
-        if kept is None or kept.crow.device != self.chosen.device:
+        if kept is None or kept.rows.device != self.chosen.device:
             rows, columns = self.weight.shape
             kept = self.__dict__["_pattern"] = gradient.Pattern(self.chosen, (rows, columns))
         return kept

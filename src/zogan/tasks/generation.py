@@ -19,7 +19,7 @@ from zogan.models import Base
 from zogan.progress import Progress, Silent
 from zogan.tasks.answers import greedy
 from zogan.tasks.inference import batches, evaluating
-from zogan.tasks.labelled import labelled_logits
+from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
 from zogan.tasks.task import IGNORED, Batch, Example, Monitor, TextPredictions
@@ -94,7 +94,7 @@ class Generation:
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """See `Task`. Logits are formed at labelled positions alone."""
         logits, targets, _ = labelled_logits(model, batch)
-        return cross_entropy(logits, targets, reduction="sum"), len(targets)
+        return summed_cross_entropy(logits, targets), len(targets)
 
     def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
         """See `Task`. The score is the loss."""

@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from zogan.config import Config
 from zogan.data.load import load
 from zogan.data.prepare import Splits
 from zogan.errors import DataError
 from zogan.models import Base, open_base
+from zogan.models.folder import stored_dtype
 from zogan.progress import Progress, Silent
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.limits import row_limit
 from zogan.tasks.task import Example, Task
+from zogan.weights import headers
 
 Split = Literal["train", "validation", "test"]
 
@@ -29,6 +33,17 @@ class Job:
     splits: Splits
     task: Task
     _encoded: dict[str, list[Example]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Of the weights in memory: None, as stored, where activations have that dtype too; otherwise fp32.
+
+        Autocast mixes fp32 with either half precision, but not one of these with the other. Whole matrices train in
+        fp32 always: AdamW's small steps are nothing in half precision.
+        """
+        activations = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.train.precision)
+        stored = stored_dtype(headers(self.base.folder), self.base.folder)
+        return None if stored == activations and self.config.method != "full" else torch.float32
 
     def examples(self, split: Split) -> list[Example]:
         """The rows of a split as tokens; encoded once."""

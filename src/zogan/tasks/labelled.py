@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from zogan.errors import ModelError
 from zogan.tasks.task import IGNORED, Batch
@@ -39,6 +40,47 @@ def labelled_logits(
     if logits.shape[:2] != (1, len(rows)):
         raise _unusual(model, f"its logits have shape {tuple(logits.shape)}")
     return logits[0].float(), targets[targets != IGNORED], rows
+
+
+_LOGITS_AT_ONCE = 2**20
+"""So many stay in the processor's cache from one pass over them to the next."""
+
+
+def summed_cross_entropy(
+    logits: Float[Tensor, "targets vocabulary"], targets: Int64[Tensor, " targets"]
+) -> Float[Tensor, ""]:
+    """Sum of the targets' cross-entropies, nats, as `torch.nn.functional.cross_entropy` has it.
+
+    The gradient is formed along with the loss, some rows at once, in the one large buffer that is made; torch's own
+    makes three of the logits' size and goes over memory for each step. It can be asked for once.
+    """
+    found: Tensor = _SummedCrossEntropy.apply(logits, targets)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _SummedCrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        losses = torch.empty_like(logits[:, 0])
+        rows = max(1, _LOGITS_AT_ONCE // max(1, logits.shape[1]))
+        for start in range(0, len(logits), rows):
+            part, wanted = logits[start : start + rows], targets[start : start + rows, None]
+            total = part.logsumexp(dim=1, keepdim=True)  # (rows, 1)
+            losses[start : start + rows] = (total - part.gather(1, wanted))[:, 0]
+            if ctx.gradient is not None:  # softmax, less one at the target
+                gradient = ctx.gradient[start : start + rows]
+                torch.sub(part, total, out=gradient).exp_()
+                gradient.scatter_add_(1, wanted, gradient.new_full((), -1.0).expand_as(wanted))
+        return losses.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        if ctx.gradient is None:
+            raise RuntimeError("the gradient of summed_cross_entropy was taken already")
+        gradient, ctx.gradient = ctx.gradient.mul_(grads[0]), None
+        return gradient, None
 
 
 @contextmanager

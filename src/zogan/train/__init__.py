@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zogan.config import Config
     from zogan.sparse.selection import Selection
     from zogan.tasks.job import Job
-    from zogan.train.tune import Tuned
+    from zogan.train.job import Tuned
 
 
 def tune(
@@ -41,7 +41,7 @@ def tune(
     from zogan.config import as_config
     from zogan.tasks import open_job
     from zogan.tasks.job import Job
-    from zogan.train.tune import tune_job
+    from zogan.train.job import tune_job
 
     job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
     return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress)

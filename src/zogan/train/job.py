@@ -11,11 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from zogan.config import Config
-from zogan.models.folder import stored_dtype
 from zogan.patch import Patch
 from zogan.progress import Progress
 from zogan.select.job import select_for
@@ -26,7 +24,6 @@ from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Features, Rows
 from zogan.train.loop import Epoch, train
 from zogan.train.methods import method_for
-from zogan.weights import headers
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
-    model = job.task.model(seed=config.train.seed, dtype=_dtype(job))
+    model = job.task.model(seed=config.train.seed, dtype=job.dtype)
     parameters = sum(p.numel() for p in model.parameters())
     if config.method == "sparse" and selection is None:
         selection = select_for(job, model, progress=progress)
@@ -86,17 +83,6 @@ def tune_job(
         hashes=hashes,
     )
     return Tuned(patch, trained.epochs, trainable, parameters, trained.seconds_before)
-
-
-def _dtype(job: Job) -> torch.dtype | None:
-    """Of the weights in memory: None, as stored, where activations have that dtype too; otherwise fp32.
-
-    Autocast mixes fp32 with either half precision, but not one of these with the other. Whole matrices train in fp32
-    always: AdamW's small steps are nothing in half precision.
-    """
-    activations = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(job.config.train.precision)
-    stored = stored_dtype(headers(job.base.folder), job.base.folder)
-    return None if stored == activations and job.config.method != "full" else torch.float32
 
 
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:

@@ -20,8 +20,8 @@ from zogan.select.job import select_for
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import tune
+from zogan.train.job import Tuned, config_digest
 from zogan.train.methods import load_adapters
-from zogan.train.tune import Tuned, config_digest
 
 JOBS = [
     *(("classification", method) for method in ("sparse", "full", "lora", "head")),
