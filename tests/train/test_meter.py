@@ -14,6 +14,10 @@ from zogan.train import meter
 from zogan.train.meter import Cost, Meter
 
 
+def take_and_free(size: int) -> None:
+    _ = b"x" * size  # zeros would take no memory before they are touched
+
+
 def test_seconds_are_those_between_start_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([3.0, 5.5])
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
@@ -26,14 +30,14 @@ def test_the_peak_holds_what_was_freed_again() -> None:
     with Meter() as small:
         pass
     with Meter() as large:
-        _ = b"x" * 300_000_000  # zeros would take no memory before they are touched
+        take_and_free(300_000_000)
     assert large.cost.peak_bytes >= small.cost.peak_bytes + 250_000_000
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak anew")
 def test_each_stage_has_a_peak_of_its_own() -> None:
     with Meter() as large:
-        _ = b"x" * 300_000_000  # zeros would take no memory before they are touched
+        take_and_free(300_000_000)
     with Meter() as small:
         pass
     assert small.cost.peak_bytes <= large.cost.peak_bytes - 250_000_000
