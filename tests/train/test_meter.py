@@ -87,7 +87,7 @@ def test_a_gpu_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_torch_nothing_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.setattr(meter, "_peak_bytes", lambda resettable: 1)
     with Meter() as measured:
         pass
