@@ -8,7 +8,7 @@ On both real models, with 0.5 % of the weights chosen at random (random position
 - `apply --in-place` and `revert --in-place`, killed at random instants: after the next command the folder is exactly
   the old state or the new one.
 
-    python benchmarks/patches.py [--kills 50]
+    python benchmarks/patches.py [--kills 25]
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def timed(file: Path, folder: Path) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=50, help="kills of each model's in-place commands")
+    parser.add_argument("--kills", type=int, default=25, help="kills of each model's in-place commands")
     options = parser.parse_args()
     for source in BASES:
         base = open_base(source)

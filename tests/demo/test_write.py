@@ -41,7 +41,7 @@ def test_a_demo_is_whole_and_told(tmp_path: Path, task: Task) -> None:
     config = load_config(path)
     assert config.task == task
     splits = load(config)
-    sizes = (1500, 400, 1000) if task == "classification" else (500, 60, 100)
+    sizes = (1500, 400, 1000) if task == "classification" else (400, 60, 100)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == sizes
     assert splits.dropped == ()
     assert {one.name for one in check(config).findings} <= {"several_answers"}

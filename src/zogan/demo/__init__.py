@@ -27,7 +27,7 @@ def write_demo(
     Args:
         task: classification takes customers' tweets to companies, generation what people ask an assistant.
         folder: made where it is not there.
-        train: rows; 1,500 tweets or 500 dialogues where absent.
+        train: rows; 1,500 tweets or 400 dialogues where absent.
         validation: rows; 400 or 60.
         test: rows; 1,000 or 100.
         seed: of which rows are taken, and how they are cut.
@@ -41,7 +41,7 @@ def write_demo(
     """
     from zogan.demo.write import Sizes, write
 
-    usual = {"classification": Sizes(1500, 400, 1000), "generation": Sizes(500, 60, 100)}[task]
+    usual = {"classification": Sizes(1500, 400, 1000), "generation": Sizes(400, 60, 100)}[task]
     sizes = Sizes(
         usual.train if train is None else train,
         usual.validation if validation is None else validation,

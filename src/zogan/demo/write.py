@@ -49,11 +49,15 @@ method: sparse                    # full and lora are there to compare with
 select:
   criterion: gradient             # what scores a weight
   density: 0.005                  # share of the weights that may change: half a percent
+  allocation: row                 # each neuron gets its part of them
 train:
-  epochs: 2                       # passes over the training rows
-  batch_size: 4                   # rows in a step
-  rate: 0.002                     # learning rate of the chosen weights
+  epochs: 1                       # passes over the training rows
+  batch_size: 2                   # rows in a step
+  rate: 0.003                     # learning rate of the chosen weights
   seed: 0                         # of the order of rows
+evaluate:
+  answers: 50                     # test rows that are answered too; the loss is of all
+  max_new_tokens: 64              # tokens of an answer
 output: runs/assistant            # where the run's files go
 """
 
