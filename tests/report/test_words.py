@@ -61,6 +61,7 @@ def test_sizes(count: float, text: str) -> None:
 def test_numbers_carry_a_true_minus_sign() -> None:
     assert Words("en").signed(-1.5, 1) == "−1.5"
     assert Words("en").signed(1.5, 1) == "+1.5"
+    assert Words("en").signed(-0.04, 1) == Words("en").signed(0.04, 1) == Words("en").number(-0.04, 1) == "0.0"
 
 
 def test_a_name_that_no_catalogue_has_stays() -> None:

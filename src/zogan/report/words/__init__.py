@@ -44,13 +44,12 @@ class Words:
         return self._words.get(f"{group}.{item}", item)
 
     def number(self, value: float, digits: int = 0) -> str:
-        """1,234.5"""
-        return f"{value:,.{digits}f}".replace("-", "−")
+        """1,234.5; what rounds to 0 has no sign"""
+        return f"{value:z,.{digits}f}".replace("-", "−")
 
     def signed(self, value: float, digits: int = 0) -> str:
-        """+4.2 or −4.2"""
-        text = self.number(value, digits)
-        return text if text.startswith("−") else f"+{text}"
+        """+4.2, −4.2 or 0.0"""
+        return f"{value:+,.{digits}f}".replace("-", "−") if round(value, digits) else self.number(value, digits)
 
     def percent(self, share: float, digits: int = 1) -> str:
         """A share from 0 to 1 as percent."""
