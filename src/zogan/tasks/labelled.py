@@ -90,7 +90,8 @@ def _only_at(model: nn.Module, keep: Bool[Tensor, "rows time"]) -> Iterator[None
     A hook on that one layer fits every architecture. It is outside all checkpointed blocks, so that it is not run
     again in backward; and it is gone afterwards, so that `generate` and the user's own forward are as ever.
     """
-    output: Any = getattr(model, "get_output_embeddings", lambda: None)()
+    inner = model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+    output: Any = getattr(inner, "get_output_embeddings", lambda: None)()
     if not isinstance(output, nn.Module):
         raise ModelError(
             "no output embeddings", where=type(model).__name__, todo="Generation needs a causal language model"

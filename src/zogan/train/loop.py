@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs, broadcast
 from torch import Tensor, nn
 from transformers import get_scheduler
 
@@ -184,8 +185,10 @@ def _train(
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, state)
             saved = now
-    accelerator.wait_for_everyone()
-    checkpoint.load_best(trained)
+    if accelerator.is_main_process:
+        checkpoint.load_best(trained)
+    for parameter in trained.values():  # the others may not see the main process' files
+        parameter.data.copy_(broadcast(parameter.data))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
     return Trained(tuple(epochs), seconds_before)
@@ -196,7 +199,9 @@ def _accelerator(precision: str) -> Accelerator:
     wanted = {"fp32": "no"}.get(precision, precision)
     if AcceleratorState._shared_state.get("_mixed_precision", wanted) != wanted:
         AcceleratorState._reset_state()
-    return Accelerator(mixed_precision=wanted)
+    # Full fine-tuning trains what the loss may not reach, such as a pooler.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return Accelerator(mixed_precision=wanted, kwargs_handlers=[unused])
 
 
 def _step(
