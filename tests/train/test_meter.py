@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 import resource
 import sys
@@ -15,7 +16,10 @@ from zogan.train.meter import Cost, Meter
 
 
 def take_and_free(size: int) -> None:
-    _ = b"x" * size  # zeros would take no memory before they are touched
+    # Mapped anew: what malloc gives may have been the process' own before.
+    with mmap.mmap(-1, size) as fresh:
+        for _ in range(size // 1_000_000):
+            fresh.write(b"x" * 1_000_000)
 
 
 def test_seconds_are_those_between_start_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
