@@ -15,6 +15,7 @@ from zogan.config import parse_config
 from zogan.pilot import HEAD_ONLY
 from zogan.tasks import open_job
 from zogan.train.meter import Meter
+from zogan.train.methods import load_adapters
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
         tuned.patch.save(file)
         size = file.stat().st_size
     # As the model "before", the patch is evaluated alone, with a new head or without.
-    evaluation = zogan.evaluate(job, before=tuned.patch)
+    evaluation = zogan.evaluate(job, before=tuned.patch, adapt=load_adapters)
     figures = {name: figure.value for name, figure in evaluation.before.items()}
     print(
         json.dumps(
