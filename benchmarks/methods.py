@@ -6,7 +6,8 @@ were known for each method when this was written; quality is taken on all test r
 
     python benchmarks/methods.py --data FOLDER [--only banking77]
 
-FOLDER holds banking77/ and e2e-cleaned/, each with train, validation and test as JSONL.
+Each cell is kept as soon as it is done, so that a table can grow over several runs; delete benchmarks/results/ to
+measure anew. FOLDER holds banking77/ and e2e-cleaned/, each with train, validation and test as JSONL.
 """
 
 from __future__ import annotations
@@ -128,6 +129,8 @@ def main() -> None:
     ):
         if options.only not in (None, name):
             continue
+        file = options.results / f"methods-{name}.json"
+        kept: dict[str, Row] = json.loads(file.read_text())["cells"] if file.is_file() else {}
         found: dict[str, list[Row]] = {method: [] for method in methods}
         for seed in range(seeds):
             with tempfile.TemporaryDirectory() as scratch:
@@ -135,13 +138,15 @@ def main() -> None:
                 job = make(options.data / name, folder, seed)
                 job["data"] = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
                 for method, change in methods.items():
-                    found[method].append(cell({**merged(job, change), "method": method}, folder))
-                    print(f"{name} seed {seed} {method}: {json.dumps(found[method][-1])}", file=sys.stderr)
+                    config = {**merged(job, change), "method": method}
+                    key = json.dumps(config, sort_keys=True)
+                    if key not in kept:
+                        kept[key] = cell(config, folder)
+                        file.write_text(json.dumps({"cells": kept, "environment": environment()}, indent=2) + "\n")
+                    found[method].append(kept[key])
+                    print(f"{name} seed {seed} {method}: {json.dumps(kept[key])}", file=sys.stderr)
         if name == "e2e-cleaned":
             print("(head-only does not apply to generation: there is no new head)\n", file=sys.stderr)
-        (options.results / f"methods-{name}.json").write_text(
-            json.dumps({"cells": found, "environment": environment()}, indent=2) + "\n"
-        )
         (options.results / f"methods-{name}.md").write_text(table(name, found))
         print(table(name, found))
 
