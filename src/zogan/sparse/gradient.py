@@ -24,9 +24,9 @@ class Pattern:
 
     def __init__(self, flat: Int64[Tensor, " chosen"], shape: tuple[int, int]) -> None:
         self.row, self.column = flat // shape[1], flat % shape[1]
-        self.rows, row_slot = torch.unique(self.row, return_inverse=True)  # (used rows,), (chosen,)
+        self.rows, self.row_slot = torch.unique(self.row, return_inverse=True)  # (used rows,), (chosen,)
         self.columns, column_slot = torch.unique(self.column, return_inverse=True)  # (used columns,), (chosen,)
-        counts = torch.bincount(row_slot, minlength=len(self.rows))
+        counts = torch.bincount(self.row_slot, minlength=len(self.rows))
         # 32-bit indices are what the sparse kernels of MKL and cuSPARSE want.
         crow = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
         zeros = torch.zeros(len(flat), device=flat.device)
@@ -71,7 +71,7 @@ def embedding(pattern: Pattern, ids: Tensor, grad: Tensor) -> Float[Tensor, " ch
     place = torch.searchsorted(rows, ids).clamp(max=len(rows) - 1)
     hit = rows[place] == ids
     sums = grad.new_zeros(len(rows), grad.shape[-1]).index_add_(0, place[hit], grad[hit])  # (used rows, dim)
-    return sums[torch.searchsorted(rows, pattern.row), pattern.column]
+    return sums[pattern.row_slot, pattern.column]
 
 
 class Tap(torch.autograd.Function):
