@@ -22,7 +22,7 @@ def path(tmp_path: Path) -> Path:
 def test_three_lines_are_enough(path: Path) -> None:
     config = load_config(path)
     assert isinstance(config, Config)
-    assert config.select.density == 0.005
+    assert config.budget.density == 0.005
     assert config.rate == 0.003
 
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 import zogan
 from zogan.cli.app import app
-from zogan.config import METHOD_RATES, Config, parse_config
+from zogan.config import METHOD_RATES, Bytes, Config, parse_config
 from zogan.select.criteria import CRITERIA
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,9 +167,12 @@ def rows(section: type[BaseModel], prefix: str = "") -> list[str]:
 def values(annotation: Any, metadata: list[Any]) -> str:
     """What a key takes, in words."""
     if get_origin(annotation) in (Union, UnionType):
-        (one,) = (part for part in get_args(annotation) if part is not type(None))
-        return f"{values(one, metadata)}, or null"
+        parts = [part for part in get_args(annotation) if part is not type(None)]
+        null = [", or null"] if type(None) in get_args(annotation) else []
+        return "".join([", ".join(values(part, metadata) for part in parts), *null])
     if hasattr(annotation, "__metadata__"):
+        if Bytes == annotation:
+            return "bytes, or a text such as `6GB`"
         parts = [part.metadata if isinstance(part, FieldInfo) else [part] for part in annotation.__metadata__]
         return values(get_args(annotation)[0], [item for part in parts for item in part])
     if get_origin(annotation) is Literal:

@@ -142,7 +142,7 @@ ALL = frozenset({"select", "head_only", "tune", "evaluate"})
         (("train.epochs=2",), {"tune", "evaluate"}),
         (("train.rate=0.001",), {"tune", "evaluate"}),
         (("train.warmup=0",), {"head_only", "tune", "evaluate"}),
-        (("select.density=0.01",), {"select", "tune", "evaluate"}),
+        (("budget.density=0.01",), {"select", "tune", "evaluate"}),
         (("train.batch_size=6",), {"select", "tune", "evaluate"}),
         (("train.seed=1",), ALL),
     ],

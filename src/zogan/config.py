@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zogan.errors import ConfigError, nearest
 
 Share = Annotated[float, Field(gt=0, le=1)]
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _bytes(given: Any) -> Any:
+    found = re.fullmatch(r"([0-9.]+) *([KMGT]?B?)", given.strip().upper()) if isinstance(given, str) else None
+    if found is None or found[2] not in _UNITS:
+        if isinstance(given, str):
+            raise ValueError("must be a number of bytes such as 6GB, 512MB or 1000000")
+        return given
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
+"""A number of bytes, or a text such as 6GB (decimal units)."""
 
 
 class Section(BaseModel):
@@ -51,13 +68,21 @@ class SelectConfig(Section):
     """Which weights may change."""
 
     criterion: str = Field("gradient", description="scores weights; see docs/methods.md")
-    density: Share = Field(0.005, description="share of the base's matrices that may change, 0 to 1")
     allocation: Literal["global", "tensor", "row"] = Field(
         "global", description="the best over the whole model, in each tensor, or in each output row"
     )
     batches: Annotated[int, Field(ge=1)] = Field(8, description="batches that the saliency pass reads")
     include: str = Field(".*", description="regular expression over names of tensors that may change")
     exclude: str | None = Field(None, description="regular expression over names of tensors that may not")
+
+
+class BudgetConfig(Section):
+    """How much may change."""
+
+    density: Share = Field(0.005, description="share of the base's matrices that may change, 0 to 1")
+    depth: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
+        "all", description="topmost layers that may change; those below run once, and their result is kept"
+    )
 
 
 class TrainConfig(Section):
@@ -81,6 +106,15 @@ class TrainConfig(Section):
         None, description="tokens in a row; the base's own limit (at most 512) where absent"
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="dtype of activations")
+    cache: Literal["auto", "off"] = Field(
+        "auto", description="keep what enters the lowest layer that trains, instead of computing it in every epoch"
+    )
+    cache_dtype: Literal["fp32", "bf16", "fp16", "int8"] | None = Field(
+        None, description="dtype of what is kept (int8: a scale for each token); that of activations where absent"
+    )
+    cache_memory: Bytes | None = Field(
+        None, description="of what is kept, so much may stay in memory; a quarter of the machine's where absent"
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of order, head and dropout")
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="seconds between checkpoints")
 
@@ -117,6 +151,7 @@ class Config(Section):
     data: DataConfig
     method: Literal["sparse", "full", "lora", "head"] = Field("sparse", description="full, lora, head: references")
     select: SelectConfig = SelectConfig()
+    budget: BudgetConfig = BudgetConfig()
     train: TrainConfig = TrainConfig()
     lora: LoraConfig = LoraConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

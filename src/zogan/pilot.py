@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from zogan.config import Config, LoraConfig, SelectConfig
+from zogan.config import BudgetConfig, Config, LoraConfig, SelectConfig
 from zogan.environment import environment
 from zogan.errors import RunError
 from zogan.evaluate import evaluate
@@ -15,13 +16,12 @@ from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.report import write as write_report
 from zogan.run import Run
-from zogan.select.job import select_for
 from zogan.select.storage import load_selection, save_selection
 from zogan.tasks import open_job
 from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train import tune
-from zogan.train.job import config_digest
+from zogan.train.job import config_digest, selection_for
 from zogan.train.methods import load_adapters
 from zogan.weights import headers
 
@@ -77,16 +77,17 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
     settings = job.config.select.model_dump(mode="json")
-    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size"})
-    reads = {**_reads(job), "select": settings, "train": train}
-    run.stage("select", run.selection, reads, lambda path: save_selection(select_for(job, progress=progress), path))
+    budget = job.config.budget.model_dump(mode="json")
+    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size", "cache_dtype"})
+    reads = {**_reads(job), "select": settings, "budget": budget, "train": train}
+    run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
 def _tune(run: Run, job: Job, progress: Progress) -> None:
     # Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding.
     held_out = job.config.evaluate.batch_size
     if isinstance(job.task, Classification) and not job.task.keeps_head:
-        head = Job(_head_only(job.config), job.base, job.splits, job.task)
+        head = replace(job, config=_head_only(job.config))
         reads = {**_reads(job), "config": config_digest(head.config), "held_out": held_out}
         run.stage("head_only", run.before, reads, lambda path: tune(head, progress=progress).patch.save(path))
     selection = load_selection(run.selection) if job.config.method == "sparse" else None
@@ -138,9 +139,9 @@ def _report(run: Run, job: Job, progress: Progress) -> None:
 
 def _head_only(config: Config) -> Config:
     """The same for every method and selection, so that it is fitted once."""
-    train = config.train.model_copy(update={**HEAD_ONLY, "rate": None})
-    update = {"method": "head", "train": train, "select": SelectConfig(), "lora": LoraConfig()}
-    return config.model_copy(update=update)
+    train = config.train.model_copy(update={**HEAD_ONLY, "rate": None, "cache": "auto", "cache_dtype": None})
+    others = {"select": SelectConfig(), "budget": BudgetConfig(), "lora": LoraConfig()}
+    return config.model_copy(update={"method": "head", "train": train, **others})
 
 
 def _reads(job: Job) -> dict[str, Any]:
@@ -157,6 +158,6 @@ def _reads(job: Job) -> dict[str, Any]:
 def _bytes_wanted(job: Job) -> int:
     """Checkpoint, best values and patch at their largest, with a margin for the report."""
     weights = sum(info.numel for info in headers(job.base.folder).values())
-    share = {"sparse": job.config.select.density, "full": 1.0}.get(job.config.method, 0.02)
+    share = {"sparse": job.config.budget.density, "full": 1.0}.get(job.config.method, 0.02)
     # Per trained weight: values and two moments in the checkpoint (written beside the old one), the best, old and new.
     return int(weights * share * 4 * (2 * 3 + 1 + 2)) + 20_000_000

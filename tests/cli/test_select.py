@@ -23,7 +23,7 @@ def test_what_is_printed_is_what_the_file_holds(tuned: Path, capsys: pytest.Capt
 
 def test_another_density_chooses_more(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = printed_json(["select", "--set", "output=few"], capsys)
-    many = printed_json(["select", "--set", "output=many", "--set", "select.density=0.04"], capsys)
+    many = printed_json(["select", "--set", "output=many", "--set", "budget.density=0.04"], capsys)
     assert few["stages"] == many["stages"] == {"select": "done"}
     assert few["chosen"] < many["chosen"]
     assert few["share"] < many["share"]

@@ -42,7 +42,7 @@ def same(one: Selection, other: Selection) -> bool:
 
 @pytest.mark.parametrize("task", ["classification", "generation"])
 def test_it_is_the_gradient_on_the_jobs_rows(make: MakeJob, task: str) -> None:
-    job = make(task, select={"density": 0.02, "batches": 1})  # of one batch the pass is exact
+    job = make(task, select={"batches": 1}, budget={"density": 0.02})  # of one batch the pass is exact
     found = select_for(job)
     model, examples = job.task.model(seed=0, dtype=torch.float32).eval(), job.examples("train")
     order = bucketed([len(one.ids) for one in examples], 8, seed=0, epoch=SALIENCY_EPOCH)[:1]
@@ -74,7 +74,7 @@ def test_generation_leaves_the_embeddings_alone(make: MakeJob) -> None:
 
 
 def test_what_it_says_of_itself(make: MakeJob) -> None:
-    job = make(select={"criterion": "fisher", "density": 0.01, "allocation": "row", "batches": 9})
+    job = make(select={"criterion": "fisher", "allocation": "row", "batches": 9}, budget={"density": 0.01})
     assert select_for(job).meta == {
         "criterion": "fisher",
         "density": 0.01,
@@ -82,6 +82,7 @@ def test_what_it_says_of_itself(make: MakeJob) -> None:
         "seed": 0,
         "base": job.base.fingerprint.whole,
         "data": job.splits.digest,
+        "depth": "all",
         "rows": 26,
         "zogan": version("zogan"),
     }
@@ -94,7 +95,7 @@ def test_it_reads_as_many_batches_as_there_are(make: MakeJob, batches: int, rows
 
 
 def test_the_seed_decides(make: MakeJob) -> None:
-    keys: dict[str, Any] = {"select": {"batches": 1, "density": 0.01}}
+    keys: dict[str, Any] = {"select": {"batches": 1}, "budget": {"density": 0.01}}
     first, again = select_for(make(**keys)), select_for(make(**keys))
     assert same(first, again)
     assert first.meta == again.meta
@@ -104,7 +105,7 @@ def test_the_seed_decides(make: MakeJob) -> None:
 def test_the_section_decides(make: MakeJob) -> None:
     plain = select_for(make())
     assert not same(plain, select_for(make(select={"criterion": "magnitude"})))
-    assert select_for(make(select={"density": 0.05})).count > 5 * plain.count
+    assert select_for(make(budget={"density": 0.05})).count > 5 * plain.count
     some = select_for(make(select={"include": r"layer\.1", "exclude": "attention"}))
     assert set(some.shapes) == {f"body.encoder.layer.1.{name}.dense.weight" for name in ("intermediate", "output")}
     with pytest.raises(ConfigError, match=r"no criterion is called 'gradeint'\. Did you mean 'gradient'"):
@@ -123,5 +124,5 @@ def test_a_model_in_memory_is_used_and_left_as_it_was(make: MakeJob) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_base_in_half_precision_is_scored_in_fp32(make: MakeJob, dtype: torch.dtype) -> None:
-    job = make(dtype=dtype, select={"density": 0.02})
+    job = make(dtype=dtype, budget={"density": 0.02})
     assert same(select_for(job), select_for(job, job.task.model(seed=0, dtype=torch.float32)))

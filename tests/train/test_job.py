@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> MakeJob:
             tiny = tiny_encoder if task == "classification" else tiny_decoder
             tiny(folder / "base", dtype=dtype, layers=1, width=16, **(base or {}))
         splits = data.write_splits(folder, task, train=24, validation=9, test=6)  # type: ignore[arg-type]
-        keys = {"select": {"density": 0.05}, "lora": {"rank": 2}, **keys, "train": TRAIN | (train or {})}
+        keys = {"budget": {"density": 0.05}, "lora": {"rank": 2}, **keys, "train": TRAIN | (train or {})}
         return open_job(data.make_config(folder, task, data=splits, method=method, **keys), cache=tmp_path / "cache")
 
     return make
@@ -210,7 +210,7 @@ def test_a_selection_that_is_given_is_the_one_that_is_made(make: MakeJob, tmp_pa
     job = make()
     given, made = tune(job, selection=select_for(job)), tune(job)
     assert saved(given, tmp_path / "given") == saved(made, tmp_path / "made")
-    other = tune(job, selection=select_for(make(select={"density": 0.01})))
+    other = tune(job, selection=select_for(make(budget={"density": 0.01})))
     assert other.patch.meta.hashes["selection"] != given.patch.meta.hashes["selection"]
 
 
@@ -219,7 +219,7 @@ def test_a_selection_that_is_given_is_the_one_that_is_made(make: MakeJob, tmp_pa
     [
         {"train": {"rate": 0.02}},
         {"method": "head"},
-        {"select": {"density": 0.02}},
+        {"budget": {"density": 0.02}},
     ],
 )
 def test_a_checkpoint_of_another_run_is_not_taken_up(make: MakeJob, tmp_path: Path, other: dict[str, Any]) -> None:

@@ -68,7 +68,8 @@ model: base
 task: {task}
 data: {{train: train.jsonl, validation: validation.jsonl, test: test.jsonl}}
 method: {method}
-select: {{density: 0.05, batches: 2}}
+select: {{batches: 2}}
+budget: {{density: 0.05}}
 """
     # Five batches: in the last step one process has none.
     paths = []

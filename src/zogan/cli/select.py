@@ -10,7 +10,7 @@ from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Json, Overrides
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("select", epilog="Example: zogan select --set select.density=0.002")(select)
+    app.command("select", epilog="Example: zogan select --set budget.density=0.002")(select)
 
 
 def select(

@@ -32,6 +32,7 @@ _CLASSIFICATION = """\
 method: sparse                    # full, lora and head are there to compare with
 select:
   criterion: gradient             # what scores a weight
+budget:
   density: 0.005                  # share of the weights that may change: half a percent
 train:
   epochs: 3                       # passes over the training rows
@@ -48,8 +49,9 @@ _GENERATION = """\
 method: sparse                    # full and lora are there to compare with
 select:
   criterion: gradient             # what scores a weight
+  allocation: row                 # each neuron gets its part of the chosen weights
+budget:
   density: 0.005                  # share of the weights that may change: half a percent
-  allocation: row                 # each neuron gets its part of them
 train:
   epochs: 1                       # passes over the training rows
   batch_size: 2                   # rows in a step

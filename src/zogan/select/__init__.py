@@ -24,6 +24,7 @@ def select(
     include: str = ".*",
     exclude: str | None = None,
     whole: Iterable[str] = (),
+    frozen: Iterable[str] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Selection:
@@ -39,6 +40,7 @@ def select(
         include: regular expression over parameter names that may be chosen.
         exclude: regular expression over parameter names that may not.
         whole: parameters that shall train whole, such as a new head.
+        frozen: parameters that may not be chosen, whatever `include` says.
         seed: of the random criterion.
         progress: who is told how far it is.
 
@@ -58,7 +60,7 @@ def select(
         batches,
         loss or (lambda model, batch: model(**batch).loss),
         find(criterion),
-        weights=eligible(model, include=include, exclude=exclude, whole=whole),
+        weights=eligible(model, include=include, exclude=exclude, whole={*whole, *frozen}),
         density=density,
         allocation=allocation,
         seed=seed,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.metadata import version
+from typing import Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from zogan.data.batch import bucketed
@@ -18,12 +21,32 @@ SALIENCY_EPOCH = 1 << 20
 """The saliency pass draws its batches as an epoch of its own, that no training reaches."""
 
 
-def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress = Silent()) -> Selection:
+@runtime_checkable
+class Source(Protocol):
+    """Where the saliency pass reads the training rows."""
+
+    def batch(self, rows: list[int]) -> Batch:
+        """The rows, collated."""
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], int]:
+        """Sum of losses, and number of targets."""
+
+
+def select_for(
+    job: Job,
+    model: nn.Module | None = None,
+    *,
+    source: Source | None = None,
+    frozen: Collection[str] = (),
+    progress: Progress = Silent(),
+) -> Selection:
     """Choose the weights that the job's `select:` section asks for, on its training rows.
 
     Args:
         job: base, rows and task.
         model: the task's model, where it is in memory already; it is left as it was.
+        source: of batches and their loss; the job's rows through the whole model where absent.
+        frozen: parameters that may not be chosen, whatever `include` says.
         progress: who is told how far it is.
 
     Returns:
@@ -37,19 +60,20 @@ def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress =
     order = bucketed(lengths, job.config.train.batch_size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
-        total, targets = job.task.loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
+        total, targets = (source or job.task).loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
         return total / targets
 
     chosen = select(
         model,
-        (job.task.collate([examples[row] for row in rows]) for rows in order),
+        (source.batch(rows) if source else job.task.collate([examples[row] for row in rows]) for rows in order),
         criterion=settings.criterion,
-        density=settings.density,
+        density=job.config.budget.density,
         allocation=settings.allocation,
         loss=loss,
         include=settings.include,
         exclude=settings.exclude,
         whole=job.task.head(model),
+        frozen=frozen,
         seed=seed,
         progress=progress,
     )
@@ -57,6 +81,7 @@ def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress =
         **chosen.meta,
         "base": job.base.fingerprint.whole,
         "data": job.splits.digest,
+        "depth": job.config.budget.depth,
         "rows": sum(len(rows) for rows in order),
         "zogan": version("zogan"),
     }

@@ -21,7 +21,7 @@ from zogan.progress import Progress, Silent
 from zogan.tasks.classifier import FEATURE_SCALE, Classifier, new_head
 from zogan.tasks.inference import batches, evaluating
 from zogan.tasks.limits import Teller
-from zogan.tasks.task import Batch, ClassPredictions, Example, Monitor
+from zogan.tasks.task import Batch, ClassPredictions, Enter, Example, Monitor, enter_nothing
 
 
 class Classification:
@@ -104,12 +104,15 @@ class Classification:
         logits = self._logits(model, batch)
         return cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
 
-    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
+    def monitor(
+        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+    ) -> Monitor:
         """See `Task`. The score is the share of wrong rows, then the loss."""
         loss, wrong = 0.0, 0
         with evaluating(model):
-            for _, batch in batches(self, model, examples, batch_size):
-                logits = self._logits(model, batch)
+            for places, batch in batches(self, model, examples, batch_size):
+                with enter(places):
+                    logits = self._logits(model, batch)
                 loss += float(cross_entropy(logits, batch["labels"], reduction="sum"))
                 wrong += int((logits.argmax(dim=1) != batch["labels"]).sum())
         rows = max(len(examples), 1)

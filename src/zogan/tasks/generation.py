@@ -22,7 +22,7 @@ from zogan.tasks.inference import batches, evaluating
 from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
-from zogan.tasks.task import IGNORED, Batch, Example, Monitor, TextPredictions
+from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, TextPredictions, enter_nothing
 
 
 class Generation:
@@ -96,12 +96,15 @@ class Generation:
         logits, targets, _ = labelled_logits(model, batch)
         return summed_cross_entropy(logits, targets), len(targets)
 
-    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
+    def monitor(
+        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+    ) -> Monitor:
         """See `Task`. The score is the loss."""
         total, tokens = 0.0, 0
         with evaluating(model):
-            for _, batch in batches(self, model, examples, batch_size):
-                loss, number = self.loss(model, batch)
+            for rows, batch in batches(self, model, examples, batch_size):
+                with enter(rows):
+                    loss, number = self.loss(model, batch)
                 total, tokens = total + float(loss), tokens + number
         mean = total / max(tokens, 1)
         return Monitor(mean, (mean,))

@@ -13,6 +13,7 @@ from zogan.data.load import load
 from zogan.data.prepare import Splits
 from zogan.errors import DataError
 from zogan.models import Base, open_base
+from zogan.models.cache import default_cache
 from zogan.models.folder import stored_dtype
 from zogan.progress import Progress, Silent
 from zogan.tasks.classification import Classification
@@ -26,12 +27,21 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class Job:
-    """What the stages after `data` work on."""
+    """What the stages after `data` work on.
+
+    Attributes:
+        config: the whole configuration.
+        base: what is tuned.
+        splits: the rows.
+        task: what a row is, and what is learnt.
+        cache: folder for what another run can use again.
+    """
 
     config: Config
     base: Base
     splits: Splits
     task: Task
+    cache: Path = field(default_factory=default_cache, compare=False)
     _encoded: dict[str, list[Example]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -68,6 +78,7 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
         progress: told of what the user should know.
     """
     progress = progress or Silent()
+    cache = cache or default_cache()
     base = open_base(config.model, cache=cache, progress=progress)
     splits = load(config)
     limit = row_limit(base, config.train.max_length)
@@ -76,4 +87,4 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
         task = Classification(base, splits.labels, max_length=limit, progress=progress)
     else:
         task = Generation(base, max_length=limit, progress=progress)
-    return Job(config, base, splits, task)
+    return Job(config, base, splits, task, cache)

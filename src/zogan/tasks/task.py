@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +18,15 @@ from zogan.progress import Progress
 
 IGNORED = -100
 """Label of a token that the loss does not look at, as in transformers."""
+
+Enter = Callable[[list[int]], AbstractContextManager[None]]
+"""Rows of a batch, by their places among the examples, to the context in which the model runs on them."""
+
+
+def enter_nothing(_: list[int]) -> AbstractContextManager[None]:
+    """The model runs as it is."""
+    return nullcontext()
+
 
 Batch = dict[str, Tensor]
 """input_ids and attention_mask int64 (rows, time), labels int64 (rows,) or (rows, time); padded on the right."""
@@ -123,8 +133,17 @@ class Task(Protocol):
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the losses over the batch's targets (fp32, with gradient), and their number."""
 
-    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
-        """Loss and score without gradient; the model's mode is as before afterwards."""
+    def monitor(
+        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+    ) -> Monitor:
+        """Loss and score without gradient; the model's mode is as before afterwards.
+
+        Args:
+            model: the task's.
+            examples: the validation rows.
+            batch_size: rows in one batch.
+            enter: gives for a batch's rows the context in which the model runs on them.
+        """
 
     def predict(
         self, model: nn.Module, rows: Sequence[Row], settings: EvaluateConfig, progress: Progress | None = None

@@ -11,19 +11,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from zogan.config import Config
 from zogan.patch import Patch
-from zogan.progress import Progress
+from zogan.progress import Progress, Silent
 from zogan.select.job import select_for
 from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Features, Rows
-from zogan.train.loop import Epoch, train
+from zogan.train.loop import Epoch, Feed, train
 from zogan.train.methods import method_for
+from zogan.train.prefix import Prefixed, Resting, cut_by_depth, cut_by_training
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,11 @@ def tune_job(
     model = job.task.model(seed=config.train.seed, dtype=job.dtype)
     parameters = sum(p.numel() for p in model.parameters())
     if config.method == "sparse" and selection is None:
-        selection = select_for(job, model, progress=progress)
+        selection = selection_for(job, model, progress=progress)
     names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
-    rows = Rows(job, config.evaluate.batch_size)
-    feed = rows
-    if config.method == "head" and isinstance(job.task, Classification):
-        feed = Features(job.task, model, rows)  # type: ignore[assignment]
     method.prepare(model)
+    feed = _feed(job, model, progress)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     hashes = _hashes(job, selection)
     with ExitStack() as stack:
@@ -85,6 +84,36 @@ def tune_job(
     return Tuned(patch, trained.epochs, trainable, parameters, trained.seconds_before)
 
 
+def selection_for(job: Job, model: nn.Module | None = None, *, progress: Progress = Silent()) -> Selection:
+    """Choose the weights as `select:` and `budget:` ask; what lies below the depth comes from the prefix cache.
+
+    Args:
+        job: base, rows and task.
+        model: the task's model, where it is in memory already; it is left as it was.
+        progress: who is told how far it is.
+    """
+    model = model if model is not None else job.task.model(seed=job.config.train.seed, dtype=torch.float32)
+    frozen = cut_by_depth(job, model, job.config.budget.depth, progress)
+    if frozen is None:
+        return select_for(job, model, progress=progress)
+    source = None
+    if job.config.train.cache != "off":
+        source = Prefixed(job, job.config.evaluate.batch_size, model, frozen.cut, progress=progress, splits=("train",))
+    return select_for(job, model, source=source, frozen=frozen.names, progress=progress)
+
+
+def _feed(job: Job, model: nn.Module, progress: Progress) -> Feed:
+    config, size = job.config, job.config.evaluate.batch_size
+    if config.method == "head" and isinstance(job.task, Classification):
+        return Features(job.task, model, Rows(job, size))
+    frozen = cut_by_training(job, model, progress) if config.method == "sparse" else None
+    if frozen is None:
+        return Rows(job, size)
+    if config.train.cache == "off":
+        return Resting(job, size, frozen.cut)
+    return Prefixed(job, size, model, frozen.cut, progress=progress)
+
+
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
     head = set(job.task.head(model))
     return {name: config.train.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
@@ -105,7 +134,8 @@ def _hashes(job: Job, selection: Selection | None) -> dict[str, str]:
 def config_digest(config: Config) -> str:
     """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
     tree: dict[str, Any] = config.model_dump(mode="json", exclude={"output", "language", "evaluate", "data", "model"})
-    tree["train"].pop("checkpoint_seconds")
+    for key in ("checkpoint_seconds", "cache_memory"):
+        tree["train"].pop(key)
     return _digest(tree)
 
 

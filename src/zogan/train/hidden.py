@@ -1,0 +1,126 @@
+"""Hidden states of many rows in one file, unpadded, mapped into memory."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock, Timeout
+from jaxtyping import Float
+from torch import Tensor
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, "int8": torch.int8}
+
+VALUES, STATE, LOCK = "values", "state.json", ".lock"
+
+
+def bytes_wanted(lengths: Sequence[int], dim: int, dtype: torch.dtype) -> int:
+    """Size of the file for rows of these lengths, in tokens."""
+    scale = 4 if dtype == torch.int8 else 0
+    return sum(lengths) * (dim * dtype.itemsize + scale)
+
+
+class HiddenStates:
+    """A folder with what enters a layer for each token of each row.
+
+    int8 holds a token's values as multiples of its own scale, the largest of them over 127 (arXiv:2208.07339, one
+    scale a row of the matrix); the other dtypes hold them rounded.
+
+    Args:
+        folder: made if need be.
+        lengths: tokens of each row.
+        dim: of a hidden state.
+        dtype: that they are kept in; int8 included.
+        resident: how many bytes may stay in memory between reads.
+    """
+
+    def __init__(self, folder: Path, lengths: Sequence[int], dim: int, dtype: torch.dtype, *, resident: int) -> None:
+        self.folder, self.lengths, self.dim, self.dtype = folder, list(lengths), dim, dtype
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)]).tolist()
+        tokens, size = self._starts[-1], bytes_wanted(lengths, dim, dtype)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / VALUES
+        if not path.is_file() or path.stat().st_size != size:
+            path.unlink(missing_ok=True)
+            (folder / STATE).unlink(missing_ok=True)
+            with path.open("wb") as file:
+                file.truncate(size)
+        self._map = np.memmap(path, dtype=np.uint8, mode="r+", shape=(size,))
+        whole = torch.from_numpy(self._map)
+        values = tokens * dim * dtype.itemsize
+        self._values = whole[:values].view(dtype).view(tokens, dim)  # (tokens, dim)
+        self._scales = whole[values:].view(torch.float32) if dtype == torch.int8 else None  # (tokens,)
+        self._drops = size > resident
+        self._unread = 0
+
+    @property
+    def done(self) -> int:
+        """Batches that are written, of those that were to be."""
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            return int(json.loads((self.folder / STATE).read_text(encoding="utf-8"))["done"])
+        return 0
+
+    def mark(self, done: int) -> None:
+        """Say that so many batches are written, once they are on disk."""
+        self._map.flush()
+        partial = self.folder / (STATE + ".partial")
+        partial.write_text(json.dumps({"done": done}), encoding="utf-8")
+        partial.replace(self.folder / STATE)
+        self._drop()
+
+    def write(self, rows: Sequence[int], hidden: Float[Tensor, "rows time dim"]) -> None:
+        """Keep what was captured of a batch; padding stands on the right, and is left out."""
+        for row, states in zip(rows, hidden.detach(), strict=True):
+            start, stop = self._starts[row], self._starts[row + 1]
+            states = states[: stop - start].cpu()  # (tokens, dim)
+            if self._scales is None:
+                self._values[start:stop] = states.to(self.dtype)
+                continue
+            scales = states.float().abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+            self._values[start:stop] = (states.float() / scales[:, None]).round().to(torch.int8)
+            self._scales[start:stop] = scales
+
+    def read(self, rows: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "rows time dim"]:
+        """The rows' hidden states, padded on the right with zeros."""
+        found = torch.zeros(len(rows), max(self.lengths[row] for row in rows), self.dim, dtype=dtype)
+        for place, row in enumerate(rows):
+            start, stop = self._starts[row], self._starts[row + 1]
+            states = self._values[start:stop].to(dtype)
+            if self._scales is not None:
+                states = states * self._scales[start:stop, None].to(dtype)
+            found[place, : stop - start] = states
+            self._unread += (stop - start) * self.dim * self.dtype.itemsize
+        if self._unread > 2**25:
+            self._drop()
+        return found
+
+    def _drop(self) -> None:
+        """Let go of pages; the system reads them again when they are asked for."""
+        self._unread = 0
+        if self._drops and hasattr(mmap, "MADV_DONTNEED"):
+            self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
+def make_room(folder: Path, wanted: int, limit: int) -> None:
+    """Delete the caches that were used longest ago, until `wanted` bytes more keep within `limit`.
+
+    One that another process has locked stays.
+    """
+    entries: list[tuple[float, int, Path]] = []
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        values = entry / VALUES
+        if values.is_file():
+            entries.append((values.stat().st_mtime, values.stat().st_size, entry))
+    total = sum(size for _, size, _ in entries)
+    for _, size, entry in sorted(entries):
+        if total + wanted <= limit:
+            return
+        with suppress(Timeout, OSError), FileLock(entry / LOCK, blocking=False):
+            shutil.rmtree(entry)
+            total -= size
