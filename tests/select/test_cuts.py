@@ -44,7 +44,8 @@ def test_a_span_starts_anew_after_its_parts() -> None:
 
 def chosen(model: nn.Module, pattern: str, unit: int, block: int = 2) -> list[list[int]]:
     """One unit of the first layer, as the mask of its stored weight."""
-    shapes = {"0.weight": (int(model[0].weight.shape[0]), int(model[0].weight.shape[1]))}  # type: ignore[index, union-attr, arg-type]
+    rows, columns = model.get_parameter("0.weight").shape
+    shapes = {"0.weight": (rows, columns)}
     one = cut(model, shapes, pattern=pattern, block=block)["0.weight"]
     units = torch.arange(len(one.sizes(shapes["0.weight"]))) == unit
     mask = torch.zeros(shapes["0.weight"], dtype=torch.int64)

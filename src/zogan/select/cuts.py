@@ -106,8 +106,10 @@ def _along(side: int, group: str, span: Span, shape: tuple[int, int]) -> Cut:
 
 def _folded(scores: Tensor, span: Span, side: int) -> Tensor:
     """Sums over what belongs to one part, along one side."""
-    size, turn = scores.shape[side], span.width * span.parts
-    turns = -(-size // turn)
-    if missing := turns * turn - size:
+    rows, columns = scores.shape
+    turns = -(-scores.shape[side] // (span.width * span.parts))
+    if missing := turns * span.width * span.parts - scores.shape[side]:
         scores = pad(scores, (0, missing) if side else (0, 0, 0, missing))
-    return scores.unflatten(side, (turns, span.parts, span.width)).sum((side, side + 2))
+    if side:
+        return scores.reshape(rows, turns, span.parts, span.width).sum((1, 3))  # (rows, parts)
+    return scores.reshape(turns, span.parts, span.width, columns).sum((0, 2))  # (parts, columns)

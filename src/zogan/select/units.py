@@ -88,7 +88,7 @@ class Units:
         totals = {group: int(sizes[group].sum()) for group in groups}
         if self.allocation == "global":
             every = best(torch.cat(list(scores.values())), torch.cat(list(sizes.values())), self.count)
-            taken = dict(zip(groups, every.split([len(scores[group]) for group in groups]), strict=True))
+            taken = dict(zip(groups, torch.split(every, [len(scores[group]) for group in groups]), strict=True))
         else:
             quotas = apportion({group: (total, 1) for group, total in totals.items()}, self.count)
             taken = {group: best(scores[group], sizes[group], quotas[group]) for group in groups}

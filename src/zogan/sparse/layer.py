@@ -55,7 +55,7 @@ class Sparse(nn.Module):
         if kept is None or kept.device != self.chosen.device:
             rows, columns = self.weight.shape
             # An embedding sums its gradient by row, whatever the form.
-            form = Elements if isinstance(self, nn.Embedding) else recognise
+            form = Elements if issubclass(self.plain, nn.Embedding) else recognise
             # Kept for training too, where it is met first in inference.
             with torch.inference_mode(False):
                 kept = self.__dict__["_pattern"] = form(self.chosen, (rows, columns))
