@@ -35,6 +35,7 @@ DATA ?= $(wildcard ../shared/data)
 bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77/ and e2e-cleaned/
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/patterns.py
 	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/pilots.py
 	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")

@@ -13,52 +13,15 @@ import argparse
 import copy
 import json
 import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from peft import LoraConfig, get_peft_model
-from torch import nn
 
 import zogan
+from turns import batch, in_turn, ratio, stepper, transformers_loss, zogan_loss
 from zogan.environment import environment
 from zogan.models import load_causal, open_base
-from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
-
-ROWS, TIME = 4, 128
-
-
-Batch = dict[str, torch.Tensor]
-Loss = Callable[[nn.Module, Batch], torch.Tensor]
-
-
-def batch(vocabulary: int, seed: int) -> Batch:
-    ids = torch.randint(0, vocabulary, (ROWS, TIME), generator=torch.Generator().manual_seed(seed))
-    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids}
-
-
-def transformers_loss(model: nn.Module, one: Batch) -> torch.Tensor:
-    loss: torch.Tensor = model(**one, use_cache=False).loss
-    return loss
-
-
-def zogan_loss(model: nn.Module, one: Batch) -> torch.Tensor:
-    logits, targets, _ = labelled_logits(model, one)
-    return summed_cross_entropy(logits, targets) / len(targets)
-
-
-def stepper(model: nn.Module, rate: float, loss: Loss) -> Callable[[Batch], float]:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
-
-    def step(one: Batch) -> float:
-        start = time.perf_counter()
-        loss(model, one).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        return time.perf_counter() - start
-
-    return step
 
 
 def main() -> None:
@@ -80,17 +43,8 @@ def main() -> None:
         "lora": stepper(lora, 1e-3, transformers_loss),
     }
 
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for count in range(options.rounds + 1):
-        one = batch(vocabulary, count)
-        for name, step in steps.items():
-            taken = step(one)
-            if count:
-                seconds[name].append(taken)
-    ratios = {
-        f"sparse/{other}": statistics.median(a / b for a, b in zip(seconds["sparse"], seconds[other], strict=True))
-        for other in ("full", "lora")
-    }
+    seconds = in_turn(steps, vocabulary, options.rounds)
+    ratios = {f"sparse/{other}": ratio(seconds["sparse"], seconds[other]) for other in ("full", "lora")}
     print(f"{'method':<8} {'median s':>9} {'trained':>12}")
     models = {"sparse": sparse, "full": full, "lora": lora}
     for name, times in seconds.items():

@@ -46,6 +46,8 @@ def test_overrides_win_in_order(path: Path) -> None:
         ("train.epochs=0", "train.epochs = 0: Input should be greater than or equal to 1"),
         ("train.epochs", "is not key=value"),
         ("model.name=x", "is a value, not a section"),
+        ("select.pattern=row", "Input should be 'elements', 'rows', 'columns', 'blocks' or 'coupled'"),
+        ("select.block=1", "select.block = 1: Input should be greater than or equal to 2"),
         ("task=clasification", "Input should be 'classification' or 'generation'"),
     ],
 )
@@ -61,6 +63,12 @@ def test_an_empty_section_has_its_defaults(path: Path) -> None:
     path.write_text(MINIMAL + "trian:\n")
     with pytest.raises(ConfigError, match="unknown key 'trian'"):
         load_config(path)
+
+
+def test_output_rows_are_allotted_single_weights(path: Path) -> None:
+    assert load_config(path, ["select.allocation=row"]).select.pattern == "elements"
+    with pytest.raises(ConfigError, match="allocation 'row' is for pattern 'elements', not 'blocks': take global"):
+        load_config(path, ["select.allocation=row", "select.pattern=blocks"])
 
 
 def test_a_missing_key_is_named(path: Path) -> None:

@@ -71,9 +71,19 @@ class SelectConfig(Section):
     allocation: Literal["global", "tensor", "row"] = Field(
         "global", description="the best over the whole model, in each tensor, or in each output row"
     )
+    pattern: Literal["elements", "rows", "columns", "blocks", "coupled"] = Field(
+        "elements", description="what is chosen as one: weights, rows, columns, blocks, or coupled channels and heads"
+    )
+    block: Annotated[int, Field(ge=2)] = Field(16, description="pattern blocks: side of a block, weights")
     batches: Annotated[int, Field(ge=1)] = Field(8, description="batches that the saliency pass reads")
     include: str = Field(".*", description="regular expression over names of tensors that may change")
     exclude: str | None = Field(None, description="regular expression over names of tensors that may not")
+
+    @model_validator(mode="after")
+    def _rows_are_allotted_elements(self) -> SelectConfig:
+        if self.allocation == "row" and self.pattern != "elements":
+            raise ValueError(f"allocation 'row' is for pattern 'elements', not {self.pattern!r}: take global or tensor")
+        return self
 
 
 class BudgetConfig(Section):

@@ -15,6 +15,7 @@ from tiny import tiny_decoder, tiny_encoder
 from zogan.data.batch import bucketed
 from zogan.errors import ConfigError
 from zogan.select.job import SALIENCY_EPOCH, select_for
+from zogan.sparse.pattern import Blocks, Columns, Rows, recognise
 from zogan.sparse.selection import Selection
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
@@ -79,6 +80,7 @@ def test_what_it_says_of_itself(make: MakeJob) -> None:
         "criterion": "fisher",
         "density": 0.01,
         "allocation": "row",
+        "pattern": "elements",
         "seed": 0,
         "base": job.base.fingerprint.whole,
         "data": job.splits.digest,
@@ -110,6 +112,17 @@ def test_the_section_decides(make: MakeJob) -> None:
     assert set(some.shapes) == {f"body.encoder.layer.1.{name}.dense.weight" for name in ("intermediate", "output")}
     with pytest.raises(ConfigError, match=r"no criterion is called 'gradeint'\. Did you mean 'gradient'"):
         select_for(make(select={"criterion": "gradeint"}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "forms"),
+    [("rows", {Rows}), ("columns", {Columns}), ("blocks", {Blocks}), ("coupled", {Rows, Columns})],
+)
+def test_the_pattern_is_what_the_layers_find(make: MakeJob, pattern: str, forms: set[type]) -> None:
+    found = select_for(make(select={"pattern": pattern, "block": 8, "density": 0.1, "batches": 1}))
+    assert found.meta["pattern"] == pattern
+    shapes = {name: (shape[0], shape[1]) for name, shape in found.shapes.items()}
+    assert {type(recognise(flat, shapes[name])) for name, flat in found.positions.items() if len(flat)} == forms
 
 
 def test_a_model_in_memory_is_used_and_left_as_it_was(make: MakeJob) -> None:

@@ -31,6 +31,7 @@ def run(
     density: float = 0.1,
     allocation: str = "global",
     include: str = "up|down",
+    pattern: str = "elements",
     progress: Silent | None = None,
 ) -> Selection:
     return choose(
@@ -43,6 +44,8 @@ def run(
         allocation=allocation,
         seed=0,
         random=criterion == "random",
+        pattern=pattern,
+        block=4,
         progress=progress,
     )
 
@@ -150,6 +153,23 @@ def test_what_the_loss_never_reaches_counts_not() -> None:
     assert found.count == 64
 
 
+def test_of_a_pattern_neither() -> None:
+    found = run(Net(), include="up|pooler", density=0.5, pattern="coupled")
+    assert found.shapes == {"up.weight": (16, 8)}
+    assert found.count == 64
+
+
+@pytest.mark.parametrize("criterion", ["gradient", "fisher", "contribution", "movement"])
+def test_rows_take_the_best_by_their_mean(criterion: str) -> None:
+    found = run(Net(), density=0.25, pattern="rows", criterion=criterion, include="up")
+    rule, weight = CRITERIA[criterion], Net().up.weight.detach()
+    assert rule.fold is not None
+    scores = torch.zeros(16)
+    for grads in gradients(Net(), ("up.weight",)):
+        scores += rule.score(rule.fold(weight, grads["up.weight"])).mean(1)
+    assert (found.positions["up.weight"][::8] // 8).tolist() == scores.topk(4).indices.sort().values.tolist()
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     density=st.floats(0.0005, 1),
@@ -164,6 +184,19 @@ def test_the_share_is_never_passed(density: float, allocation: str, criterion: s
     assert 1 <= found.count <= max(1, density * total)
     if allocation == "global":
         assert found.count == max(1, int(density * total))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    density=st.floats(0.15, 1),
+    pattern=st.sampled_from(["rows", "columns", "blocks", "coupled"]),
+    allocation=st.sampled_from(["global", "tensor"]),
+    criterion=st.sampled_from(list(CRITERIA)),
+)
+def test_nor_is_that_of_a_pattern(density: float, pattern: str, allocation: str, criterion: str) -> None:
+    found = run(Net(), density=density, pattern=pattern, allocation=allocation, criterion=criterion)
+    assert 0 < found.count <= density * 256
+    assert found.count % (16 if pattern in ("blocks", "coupled") else 8) == 0
 
 
 @pytest.mark.parametrize("allocation", ["global", "tensor", "row"])

@@ -27,7 +27,15 @@ def test_what_is_asked_for_is_passed_on() -> None:
 
 def test_it_says_what_it_was_asked() -> None:
     found = select(Net(), batches(), criterion="fisher", density=0.1, loss=loss, allocation="row", seed=3)
-    assert found.meta == {"criterion": "fisher", "density": 0.1, "allocation": "row", "seed": 3}
+    assert found.meta == {
+        "criterion": "fisher",
+        "density": 0.1,
+        "allocation": "row",
+        "pattern": "elements",
+        "seed": 3,
+    }
+    blocks = select(Net(), batches(), density=0.1, loss=loss, pattern="blocks", block=4)
+    assert (blocks.meta["pattern"], blocks.meta["block"]) == ("blocks", 4)
 
 
 def test_the_models_own_loss_is_the_default() -> None:
@@ -56,6 +64,10 @@ def test_bad_input_is_refused() -> None:
         select(Net(), batches(), criterion="gradiant", loss=loss)
     with pytest.raises(ConfigError, match="no weight matches include='nothing'"):
         select(Net(), batches(), include="nothing", loss=loss)
+    with pytest.raises(ConfigError, match=r"select\.allocation: allocation 'row' is for pattern 'elements', not 'ro"):
+        select(Net(), batches(), allocation="row", pattern="rows", loss=loss)
+    with pytest.raises(ConfigError, match=r"select\.block: a block cannot have a side of 1\. Take at least 2"):
+        select(Net(), batches(), pattern="blocks", block=1, loss=loss)
 
 
 def test_progress_is_told() -> None:

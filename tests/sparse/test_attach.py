@@ -52,10 +52,13 @@ def test_only_what_is_chosen_trains() -> None:
     assert {name: p.requires_grad for name, p in model.named_parameters()} == flags
 
 
-def test_deltas_list_all_that_changed_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    "flat", [(1, 5, 11), (4, 5, 6, 7), (1, 5, 9, 13), (0, 1, 4, 5)], ids=["elements", "row", "column", "block"]
+)
+def test_deltas_list_all_that_changed_and_nothing_else(flat: tuple[int, ...]) -> None:
     model = Tied()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    attach(model, body(1, 5, 11, whole=("norm.weight",)))
+    attach(model, body(*flat, whole=("norm.weight",)))
     steps = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=0.1)
     for _ in range(3):
         steps.zero_grad()
@@ -64,12 +67,14 @@ def test_deltas_list_all_that_changed_and_nothing_else() -> None:
     seen = deltas(model)
     changed = detach(model)
     assert changed.keys() == seen.keys() == {"body.weight", "norm.weight"}
+    assert changed["body.weight"].positions.tolist() == list(flat)
+    assert (changed["body.weight"].new != changed["body.weight"].old).all()
     for name, tensor in model.state_dict().items():
-        flat = before[name].reshape(-1).clone()
+        expected = before[name].reshape(-1).clone()
         if name in changed:
-            assert torch.equal(flat[changed[name].positions], changed[name].old)
-            flat[changed[name].positions] = changed[name].new
-        assert torch.equal(flat, tensor.reshape(-1)), name
+            assert torch.equal(expected[changed[name].positions], changed[name].old)
+            expected[changed[name].positions] = changed[name].new
+        assert torch.equal(expected, tensor.reshape(-1)), name
 
 
 def test_no_position_is_no_swap() -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers.pytorch_utils import Conv1D
 
+from forms import FORMS, formed
 from zogan.sparse.attach import attach, deltas, detach
 from zogan.sparse.layer import kernel_of, make_sparse
 from zogan.sparse.selection import Selection
@@ -30,10 +31,6 @@ def conv1d(rows: int, columns: int, bias: bool) -> nn.Module:
     return layer
 
 
-def pick(seed: int, numel: int, count: int) -> Tensor:
-    return torch.randperm(numel, generator=torch.Generator().manual_seed(seed))[:count].sort().values
-
-
 def pair(layer: nn.Module, chosen: Tensor) -> tuple[nn.Module, nn.Module]:
     """The layer made sparse, and its dense twin."""
     dense = copy.deepcopy(layer)
@@ -48,9 +45,10 @@ def dense_gradient(dense: nn.Module, chosen: Tensor) -> Tensor:
     return weight.grad.reshape(-1)[chosen]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=240, deadline=None)
 @given(
     make=st.sampled_from([linear, conv1d]),
+    form=st.sampled_from(FORMS),
     rows=st.integers(1, 24),
     columns=st.integers(1, 24),
     share=st.floats(0, 1),
@@ -61,6 +59,7 @@ def dense_gradient(dense: nn.Module, chosen: Tensor) -> Tensor:
 )
 def test_equals_a_dense_layer_with_a_masked_gradient(
     make: Callable[[int, int, bool], nn.Module],
+    form: str,
     rows: int,
     columns: int,
     share: float,
@@ -71,8 +70,9 @@ def test_equals_a_dense_layer_with_a_masked_gradient(
 ) -> None:
     torch.manual_seed(seed)
     layer = make(rows, columns, bias).to(dtype)
-    inputs = layer.get_parameter("weight").shape[1 if make is linear else 0]
-    chosen = pick(seed, rows * columns, max(1, round(share * rows * columns)))
+    weight = layer.get_parameter("weight")
+    inputs = weight.shape[1 if make is linear else 0]
+    chosen = formed(form, (weight.shape[0], weight.shape[1]), share, seed)
     sparse, dense = pair(layer, chosen)
     x = torch.randn(*shape, inputs, dtype=dtype, requires_grad=True)
     twin = x.detach().clone().requires_grad_()
@@ -96,14 +96,15 @@ def test_equals_a_dense_layer_with_a_masked_gradient(
 
 @settings(max_examples=40, deadline=None)
 @given(
+    form=st.sampled_from(FORMS),
     vocabulary=st.integers(2, 30),
     width=st.integers(1, 12),
     padded=st.booleans(),
     seed=st.integers(0, 10_000),
 )
-def test_an_embedding_too(vocabulary: int, width: int, padded: bool, seed: int) -> None:
+def test_an_embedding_too(form: str, vocabulary: int, width: int, padded: bool, seed: int) -> None:
     torch.manual_seed(seed)
-    chosen = pick(seed, vocabulary * width, max(1, vocabulary * width // 3))
+    chosen = formed(form, (vocabulary, width), 1 / 3, seed)
     sparse, dense = pair(nn.Embedding(vocabulary, width, padding_idx=1 if padded else None), chosen)
     ids = torch.randint(0, vocabulary, (3, 7))
     back = torch.randn(3, 7, width)
@@ -119,10 +120,12 @@ def stack() -> nn.Sequential:
     return nn.Sequential(nn.Linear(12, 20), nn.GELU(), nn.Linear(20, 20, bias=False), nn.GELU(), nn.Linear(20, 5))
 
 
-def chosen_of(model: nn.Sequential, count: int = 15) -> Selection:
-    weights = {f"{place}.weight": model[place].weight for place in (0, 2, 4)}
-    positions = {name: pick(7, w.numel(), count) for name, w in weights.items() if isinstance(w, Tensor)}
-    return Selection(positions, {name: tuple(w.shape) for name, w in weights.items() if isinstance(w, Tensor)})
+def chosen_of(model: nn.Sequential, form: str = "elements") -> Selection:
+    shapes = {}
+    for place in (0, 2, 4):
+        rows, columns = model.get_parameter(f"{place}.weight").shape
+        shapes[f"{place}.weight"] = (rows, columns)
+    return Selection({name: formed(form, shape, 0.1, seed=7) for name, shape in shapes.items()}, shapes)
 
 
 def masked_gradients(model: nn.Sequential, selection: Selection) -> dict[str, Tensor]:
@@ -143,11 +146,13 @@ def sparse_gradients(model: nn.Sequential) -> dict[str, Tensor]:
     return found
 
 
-def test_under_autocast() -> None:
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(6, 12), (2, 3, 12)])
+def test_under_autocast(form: str, shape: tuple[int, ...]) -> None:
     sparse, dense = stack(), stack()
-    selection = chosen_of(dense)
+    selection = chosen_of(dense, form)
     attach(sparse, selection)
-    x = torch.randn(6, 12)
+    x = torch.randn(shape)
     with torch.autocast("cpu", torch.bfloat16):
         y, z = sparse(x), dense(x)
     assert y.dtype == torch.bfloat16

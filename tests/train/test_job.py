@@ -206,6 +206,20 @@ def test_no_more_changes_than_were_chosen(make: MakeJob) -> None:
     assert tuned.parameters == sum(p.numel() for p in job.task.model(seed=0).parameters())
 
 
+@pytest.mark.parametrize("pattern", ["rows", "columns", "blocks", "coupled"])
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_any_pattern_trains_and_changes_no_more_than_its_share(make: MakeJob, task: str, pattern: str) -> None:
+    job = make(task, select={"pattern": pattern, "block": 4, "density": 0.2, "batches": 2})
+    tuned, selection = tune(job), select_for(job)
+    eligible = sum(rows * columns for rows, columns in selection.shapes.values())
+    assert 0 < tuned.patch.count <= selection.count <= 0.2 * eligible
+    names = job.task.tensor_names(job.task.model(seed=0))
+    chosen = {names[name]: flat for name, flat in selection.positions.items()}
+    assert all(torch.isin(change.positions, chosen[name]).all() for name, change in tuned.patch.changes.items())
+    found = job.task.monitor(patched(job, tuned.patch), job.examples("validation"), job.config.evaluate.batch_size)
+    assert found.loss == [epoch.validation_loss for epoch in tuned.epochs if epoch.best][-1]
+
+
 def test_a_selection_that_is_given_is_the_one_that_is_made(make: MakeJob, tmp_path: Path) -> None:
     job = make()
     given, made = tune(job, selection=select_for(job)), tune(job)
@@ -306,6 +320,7 @@ def test_what_the_patch_says_of_itself(make: MakeJob) -> None:
         ({"train": {"seed": 1}}, True),
         ({"train": {"max_length": 5}}, True),
         ({"select": {"criterion": "fisher"}}, True),
+        ({"select": {"pattern": "rows"}}, True),
         ({"method": "lora"}, True),
     ],
 )

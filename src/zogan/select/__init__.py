@@ -20,6 +20,8 @@ def select(
     criterion: str = "gradient",
     density: float = 0.005,
     allocation: Literal["global", "tensor", "row"] = "global",
+    pattern: Literal["elements", "rows", "columns", "blocks", "coupled"] = "elements",
+    block: int = 16,
     loss: Callable[[nn.Module, Any], Tensor] | None = None,
     include: str = ".*",
     exclude: str | None = None,
@@ -35,7 +37,10 @@ def select(
         batches: a few batches, such as `itertools.islice(loader, 8)`.
         criterion: gradient, fisher, contribution, magnitude, movement, random, or one of an installed package.
         density: share of the eligible matrices to choose, 0 to 1.
-        allocation: the best over the whole model, in each tensor, or in each output row.
+        allocation: the best over the whole model, in each tensor, or, of elements, in each output row.
+        pattern: what is chosen as one: single weights, rows, columns, blocks, or channels and heads with all that is
+            coupled to them. Whole units give hardware dense work.
+        block: side of a block.
         loss: (model, batch) to the mean loss; `model(**batch).loss` where absent.
         include: regular expression over parameter names that may be chosen.
         exclude: regular expression over parameter names that may not.
@@ -48,12 +53,21 @@ def select(
         The selection, for `zogan.attach`.
 
     Raises:
-        ZoganError: no batch, a loss that is not finite, or nothing that can be chosen.
+        ZoganError: no batch, a loss that is not finite, nothing that can be chosen, or a share too small for one unit.
     """
+    from zogan.errors import ConfigError
     from zogan.select.criteria import find
     from zogan.select.saliency import choose, eligible
     from zogan.sparse.selection import Selection
 
+    if pattern != "elements" and allocation == "row":
+        raise ConfigError(
+            f"allocation 'row' is for pattern 'elements', not {pattern!r}",
+            where="select.allocation",
+            todo="Take global or tensor",
+        )
+    if block < 2:
+        raise ConfigError(f"a block cannot have a side of {block}", where="select.block", todo="Take at least 2")
     whole = tuple(whole)
     chosen = choose(
         model,
@@ -65,7 +79,11 @@ def select(
         allocation=allocation,
         seed=seed,
         random=criterion == "random",
+        pattern=pattern,
+        block=block,
         progress=progress,
     )
-    meta = {"criterion": criterion, "density": density, "allocation": allocation, "seed": seed}
+    meta = {"criterion": criterion, "density": density, "allocation": allocation, "pattern": pattern, "seed": seed}
+    if pattern == "blocks":
+        meta["block"] = block
     return Selection(chosen.positions, chosen.shapes, whole, meta)

@@ -75,6 +75,11 @@ class Candidates:
             self.held[name] = Held(merged, torch.cat([held.sums, flat[new]])[order])
         self._trim(name)
 
+    def narrow(self, shapes: Mapping[str, tuple[int, int]], count: int) -> None:
+        """Only these tensors may be chosen after all, and so many of their weights."""
+        self.shapes, self.count = dict(shapes), count
+        self.total = sum(rows * columns for rows, columns in shapes.values())
+
     def choose(self) -> dict[str, Int64[Tensor, " chosen"]]:
         """The best, per tensor: flat positions, strictly increasing. Ties go to the earlier name and position."""
         if self.allocation == "global":

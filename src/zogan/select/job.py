@@ -50,7 +50,7 @@ def select_for(
         progress: who is told how far it is.
 
     Returns:
-        The selection; its `meta` names criterion, density, allocation, seed, base, data and rows read.
+        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read.
     """
     settings, seed = job.config.select, job.config.train.seed
     model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
@@ -69,6 +69,8 @@ def select_for(
         criterion=settings.criterion,
         density=job.config.budget.density,
         allocation=settings.allocation,
+        pattern=settings.pattern,
+        block=settings.block,
         loss=loss,
         include=settings.include,
         exclude=settings.exclude,

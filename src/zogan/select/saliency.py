@@ -14,6 +14,8 @@ from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Progress, Silent
 from zogan.select.candidates import Candidates
 from zogan.select.criteria import Criterion
+from zogan.select.cuts import cut
+from zogan.select.units import Units
 from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
 
@@ -64,6 +66,8 @@ def choose(
     allocation: str,
     seed: int,
     random: bool,
+    pattern: str = "elements",
+    block: int = 16,
     progress: Progress | None = None,
 ) -> Selection:
     """Score the weights and choose the best share.
@@ -78,12 +82,15 @@ def choose(
         criterion: how weights are scored.
         weights: parameter name to parameter, all that may be chosen.
         density: share of those weights to choose, 0 to 1.
-        allocation: `global`, `tensor` or `row`.
+        allocation: `global`, `tensor` or, of elements, `row`.
         seed: of the `random` criterion.
         random: whether scores are drawn at random.
+        pattern: `elements`, `rows`, `columns`, `blocks` or `coupled`.
+        block: side of a block.
 
     Raises:
-        ZoganError: no batch, a loss or a gradient that is not finite, or no weight that the loss reaches.
+        ZoganError: no batch, a loss or a gradient that is not finite, no weight that the loss reaches, or a share in
+            which not one unit of the pattern fits.
     """
     progress = progress or Silent()
     batches = list(batches)
@@ -93,7 +100,13 @@ def choose(
         # One batch still says which weights the loss reaches at all.
         batches = batches[:1]
     touched: dict[str, nn.Parameter] = {}
-    candidates: Candidates | None = None
+    shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
+    candidates: Candidates | Units
+    if pattern == "elements":
+        candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
+    else:
+        cuts = cut(model, shapes, pattern=pattern, block=block)
+        candidates = Units(cuts, shapes, _count(shapes, density), allocation, criterion.score)
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     names = {parameter: name for name, parameter in weights.items()}
     modes = {module: module.training for module in model.modules()}
@@ -104,7 +117,7 @@ def choose(
         name, grad = names[parameter], parameter.grad
         parameter.grad = None
         touched[name] = parameter
-        if candidates is not None and criterion.fold is not None and grad is not None:
+        if criterion.fold is not None and grad is not None:
             with torch.no_grad():
                 # In fp32: the square of a small fp16 gradient would be 0.
                 folded = criterion.fold(parameter.float(), grad.float())
@@ -112,7 +125,6 @@ def choose(
                     raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
                 candidates.add(name, _matrix(folded))
 
-    shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
     hooks = []
     progress.start("select", len(batches))
     try:
@@ -122,8 +134,6 @@ def choose(
         for parameter in names:
             parameter.grad = None
         hooks = [parameter.register_post_accumulate_grad_hook(fold) for parameter in names]  # type: ignore[no-untyped-call]
-        if criterion.fold is not None:
-            candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
         for done, batch in enumerate(batches, start=1):
             value = loss(model, batch)
             if not torch.isfinite(value):
@@ -143,15 +153,14 @@ def choose(
             module.training = training
     if not touched:
         raise ZoganError("the loss reaches none of the weights that may be chosen", where="select")
-    shapes = {name: shapes[name] for name in sorted(touched)}
-    if candidates is None:
-        candidates = _without_gradient(touched, shapes, _count(shapes, density), allocation, criterion, seed, random)
-    elif len(shapes) < len(candidates.shapes):
+    if len(touched) < len(shapes):
         # Weights that the loss never reaches (an unused pooler) count neither as candidates nor in the share.
-        candidates.shapes, candidates.total = shapes, sum(rows * columns for rows, columns in shapes.values())
-        candidates.count = _count(shapes, density)
+        shapes = {name: shapes[name] for name in sorted(touched)}
+        candidates.narrow(shapes, _count(shapes, density))
+    if criterion.fold is None:
+        _add_without_gradient(candidates, touched, seed if random else None)
     positions = {name: flat.cpu() for name, flat in candidates.choose().items()}
-    return Selection(positions, shapes)
+    return Selection(positions, {name: shapes[name] for name in sorted(shapes)})
 
 
 def _count(shapes: Mapping[str, tuple[int, int]], density: float) -> int:
@@ -163,19 +172,15 @@ def _matrix(folded: Tensor) -> Tensor:
     return folded.reshape(folded.shape[0], -1)
 
 
-def _without_gradient(
-    weights: Mapping[str, nn.Parameter],
-    shapes: Mapping[str, tuple[int, int]],
-    count: int,
-    allocation: str,
-    criterion: Criterion,
-    seed: int,
-    random: bool,
-) -> Candidates:
-    candidates = Candidates(shapes, count, allocation, criterion.score)
-    generator = torch.Generator().manual_seed(seed)
+def _add_without_gradient(
+    candidates: Candidates | Units, weights: Mapping[str, nn.Parameter], seed: int | None
+) -> None:
+    """Score by the weights themselves, or at random where there is a seed."""
+    generator = torch.Generator().manual_seed(seed or 0)
+    if seed is not None and isinstance(candidates, Units):
+        candidates.draw(generator)
+        return
     for name in sorted(weights):
         weight = weights[name].detach()
-        scored = torch.rand(weight.shape, generator=generator).to(weight.device) if random else weight
+        scored = weight if seed is None else torch.rand(weight.shape, generator=generator).to(weight.device)
         candidates.add(name, _matrix(scored))
-    return candidates

@@ -2,51 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-class Pattern:
-    """Chosen positions of a matrix of shape (rows, columns) as compressed sparse rows.
-
-    Rows and columns without a chosen weight are left out of the product: chosen weights crowd in some of them, and the
-    sparse kernel copies both its factors whole.
-
-    Args:
-        flat: positions in the contiguous matrix, strictly increasing.
-        shape: (rows, columns).
-    """
-
-    def __init__(self, flat: Int64[Tensor, " chosen"], shape: tuple[int, int]) -> None:
-        self.row, self.column = flat // shape[1], flat % shape[1]
-        self.rows, self.row_slot = torch.unique(self.row, return_inverse=True)  # (used rows,), (chosen,)
-        self.columns, column_slot = torch.unique(self.column, return_inverse=True)  # (used columns,), (chosen,)
-        counts = torch.bincount(self.row_slot, minlength=len(self.rows))
-        # 32-bit indices are what the sparse kernels of MKL and cuSPARSE want.
-        crow = torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int()
-        zeros = torch.zeros(len(flat), device=flat.device)
-        with warnings.catch_warnings():
-            # torch says once a process that CSR is in beta; the one operation used here is held by tests.
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            self.zeros = torch.sparse_csr_tensor(
-                crow, column_slot.int(), zeros, (len(self.rows), len(self.columns)), check_invariants=False
-            )
-        self.every_row, self.every_column = len(self.rows) == shape[0], len(self.columns) == shape[1]
-
-    def sample(
-        self, left: Float[Tensor, "rows inner"], right: Float[Tensor, "inner columns"]
-    ) -> Float[Tensor, " chosen"]:
-        """Entries of `left @ right` at the chosen positions, fp32."""
-        left = left if self.every_row else left[self.rows]
-        # Rows of the transpose, so that the kernel finds the layout that it would copy to.
-        right = right if self.every_column else right.T[self.columns].T
-        product: Tensor = torch.sparse.sampled_addmm(self.zeros, left.float(), right.float(), beta=0.0)
-        return product.values()
+from zogan.sparse.pattern import Elements, Pattern
 
 
 def linear(pattern: Pattern, x: Tensor, grad: Tensor) -> Float[Tensor, " chosen"]:
@@ -63,7 +26,7 @@ def conv1d(pattern: Pattern, x: Tensor, grad: Tensor) -> Float[Tensor, " chosen"
     return pattern.sample(x.T, grad)
 
 
-def embedding(pattern: Pattern, ids: Tensor, grad: Tensor) -> Float[Tensor, " chosen"]:
+def embedding(pattern: Elements, ids: Tensor, grad: Tensor) -> Float[Tensor, " chosen"]:
     """`nn.Embedding`: weight (vocabulary, dim); only rows with a chosen weight are summed."""
     rows = pattern.rows  # (used rows,)
     ids = ids.reshape(-1)  # (tokens,)

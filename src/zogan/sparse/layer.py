@@ -11,8 +11,10 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from zogan.sparse import gradient
+from zogan.sparse.pattern import Elements, Pattern, recognise
 
-Kernel = Callable[[gradient.Pattern, Tensor, Tensor], Tensor]
+Kernel = Callable[[Any, Tensor, Tensor], Tensor]
+"""(pattern, input, gradient of the output) to the gradient of the chosen weights."""
 
 
 class Sparse(nn.Module):
@@ -45,14 +47,18 @@ class Sparse(nn.Module):
         """
         # What trains is what the patch will hold: rounded to the dtype that the base is stored in.
         new = self.values.detach().to(self.old.dtype).to(self.weight.dtype)
-        self.weight.data.view(-1).index_copy_(0, self.chosen, new)
+        self.pattern().write(self.weight.data, new)
 
-    def pattern(self) -> gradient.Pattern:
-        """The chosen positions as compressed sparse rows, made once per device."""
-        kept: gradient.Pattern | None = self.__dict__.get("_pattern")
-        if kept is None or kept.rows.device != self.chosen.device:
+    def pattern(self) -> Pattern:
+        """The form that the chosen positions have, found once per device."""
+        kept: Pattern | None = self.__dict__.get("_pattern")
+        if kept is None or kept.device != self.chosen.device:
             rows, columns = self.weight.shape
-            kept = self.__dict__["_pattern"] = gradient.Pattern(self.chosen, (rows, columns))
+            # An embedding sums its gradient by row, whatever the form.
+            form = Elements if issubclass(self.plain, nn.Embedding) else recognise
+            # Kept for training too, where it is met first in inference.
+            with torch.inference_mode(False):
+                kept = self.__dict__["_pattern"] = form(self.chosen, (rows, columns))
         return kept
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,7 +114,7 @@ def make_plain(module: nn.Module) -> None:
 
 @cache
 def _embedding_with_padding(padding: int) -> Kernel:
-    def kernel(pattern: gradient.Pattern, ids: Tensor, grad: Tensor) -> Tensor:
+    def kernel(pattern: Elements, ids: Tensor, grad: Tensor) -> Tensor:
         # nn.Embedding gives the padding row no gradient.
         return gradient.embedding(pattern, ids, grad).masked_fill(pattern.row == padding, 0.0)
 
