@@ -119,7 +119,7 @@ def test_the_section_decides(make: MakeJob) -> None:
     [("rows", {Rows}), ("columns", {Columns}), ("blocks", {Blocks}), ("coupled", {Rows, Columns})],
 )
 def test_the_pattern_is_what_the_layers_find(make: MakeJob, pattern: str, forms: set[type]) -> None:
-    found = select_for(make(select={"pattern": pattern, "block": 8, "density": 0.1, "batches": 1}))
+    found = select_for(make(select={"pattern": pattern, "block": 8, "batches": 1}, budget={"density": 0.1}))
     assert found.meta["pattern"] == pattern
     shapes = {name: (shape[0], shape[1]) for name, shape in found.shapes.items()}
     assert {type(recognise(flat, shapes[name])) for name, flat in found.positions.items() if len(flat)} == forms

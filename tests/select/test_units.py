@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zogan.errors import ConfigError
-from zogan.select.cuts import Cut, Span
+from zogan.select.grids import Grid, Span
 from zogan.select.units import Units, best
 
 SHAPES = {"a": (6, 4), "b": (3, 10), "c": (5, 5)}
 TOTAL = 24 + 30 + 25
 BLOCKS = {
-    name: Cut(name, Span(2, -(-rows // 2)), Span(2, -(-columns // 2))) for name, (rows, columns) in SHAPES.items()
+    name: Grid(name, Span(2, -(-rows // 2)), Span(2, -(-columns // 2))) for name, (rows, columns) in SHAPES.items()
 }
-ROWS = {name: Cut(name, Span(1, rows), Span(columns, 1)) for name, (rows, columns) in SHAPES.items()}
+ROWS = {name: Grid(name, Span(1, rows), Span(columns, 1)) for name, (rows, columns) in SHAPES.items()}
 # Rows of a with columns of b (its ten in fives), c alone.
 COUPLED = {
-    "a": Cut("b", Span(3, 2), Span(4, 1)),
-    "b": Cut("b", Span(3, 1), Span(5, 2)),
-    "c": Cut("c", Span(1, 5), Span(5, 1)),
+    "a": Grid("b", Span(3, 2), Span(4, 1)),
+    "b": Grid("b", Span(3, 1), Span(5, 2)),
+    "c": Grid("c", Span(1, 5), Span(5, 1)),
 }
 CUTS = {"blocks": BLOCKS, "rows": ROWS, "coupled": COUPLED}
 

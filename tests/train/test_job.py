@@ -209,7 +209,7 @@ def test_no_more_changes_than_were_chosen(make: MakeJob) -> None:
 @pytest.mark.parametrize("pattern", ["rows", "columns", "blocks", "coupled"])
 @pytest.mark.parametrize("task", ["classification", "generation"])
 def test_any_pattern_trains_and_changes_no_more_than_its_share(make: MakeJob, task: str, pattern: str) -> None:
-    job = make(task, select={"pattern": pattern, "block": 4, "density": 0.2, "batches": 2})
+    job = make(task, select={"pattern": pattern, "block": 4, "batches": 2}, budget={"density": 0.2})
     tuned, selection = tune(job), select_for(job)
     eligible = sum(rows * columns for rows, columns in selection.shapes.values())
     assert 0 < tuned.patch.count <= selection.count <= 0.2 * eligible

@@ -14,7 +14,7 @@ from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Progress, Silent
 from zogan.select.candidates import Candidates
 from zogan.select.criteria import Criterion
-from zogan.select.cuts import cut
+from zogan.select.grids import grids_of
 from zogan.select.units import Units
 from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
@@ -105,8 +105,8 @@ def choose(
     if pattern == "elements":
         candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
     else:
-        cuts = cut(model, shapes, pattern=pattern, block=block)
-        candidates = Units(cuts, shapes, _count(shapes, density), allocation, criterion.score)
+        grids = grids_of(model, shapes, pattern=pattern, block=block)
+        candidates = Units(grids, shapes, _count(shapes, density), allocation, criterion.score)
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     names = {parameter: name for name, parameter in weights.items()}
     modes = {module: module.training for module in model.modules()}

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zogan.errors import ConfigError
 from zogan.select.candidates import apportion
-from zogan.select.cuts import Cut
+from zogan.select.grids import Grid
 
 
 class Units:
@@ -23,7 +23,7 @@ class Units:
     gradients themselves would take a number for each weight; memory stays at 4 bytes a unit and one tensor.
 
     Args:
-        cuts: parameter name to its units.
+        grids: parameter name to its units.
         shapes: parameter name to (rows, columns), all that may be chosen.
         count: number of weights to choose at most, over all.
         allocation: `global` or `tensor`: among which units the best are sought. Coupled tensors count as one.
@@ -32,13 +32,13 @@ class Units:
 
     def __init__(
         self,
-        cuts: Mapping[str, Cut],
+        grids: Mapping[str, Grid],
         shapes: Mapping[str, tuple[int, int]],
         count: int,
         allocation: str,
         score: Callable[[Tensor], Tensor],
     ) -> None:
-        self.cuts, self.shapes, self.count, self.allocation, self.score = cuts, dict(shapes), count, allocation, score
+        self.grids, self.shapes, self.count, self.allocation, self.score = grids, dict(shapes), count, allocation, score
         self.sums: dict[str, Tensor] = {}
 
     def add(self, name: str, folded: Float[Tensor, "rows columns"]) -> None:
@@ -48,17 +48,17 @@ class Units:
             name: the parameter.
             folded: (rows, columns), what the criterion's `fold` gave; any floating dtype.
         """
-        sums = self.cuts[name].sums(self.score(folded.float()))
+        sums = self.grids[name].sums(self.score(folded.float()))
         self.sums[name] = self.sums[name] + sums if name in self.sums else sums
 
     def draw(self, generator: torch.Generator) -> None:
         """Score each unit at random, evenly, whatever its size."""
         drawn: dict[str, Tensor] = {}
         for name in sorted(self.shapes):
-            cut, sizes = self.cuts[name], self.cuts[name].sizes(self.shapes[name])
-            if cut.group not in drawn:
-                drawn[cut.group] = torch.rand(len(sizes), generator=generator)
-            self.sums[name] = drawn[cut.group] * sizes
+            grid, sizes = self.grids[name], self.grids[name].sizes(self.shapes[name])
+            if grid.group not in drawn:
+                drawn[grid.group] = torch.rand(len(sizes), generator=generator)
+            self.sums[name] = drawn[grid.group] * sizes
 
     def narrow(self, shapes: Mapping[str, tuple[int, int]], count: int) -> None:
         """Only these tensors may be chosen after all, and so many of their weights."""
@@ -75,10 +75,10 @@ class Units:
         """
         names: dict[str, list[str]] = {}
         for name in sorted(self.shapes):
-            names.setdefault(self.cuts[name].group, []).append(name)
+            names.setdefault(self.grids[name].group, []).append(name)
         groups = sorted(names)
         sizes = {
-            group: torch.stack([self.cuts[name].sizes(self.shapes[name]) for name in names[group]]).sum(0)
+            group: torch.stack([self.grids[name].sizes(self.shapes[name]) for name in names[group]]).sum(0)
             for group in groups
         }
         scores = {
@@ -95,7 +95,7 @@ class Units:
         if not any(bool(units.any()) for units in taken.values()):
             self._refuse({group: int(sizes[group].min()) for group in groups}, totals)
         return {
-            name: self.cuts[name].positions(taken[self.cuts[name].group], self.shapes[name]) for name in self.shapes
+            name: self.grids[name].positions(taken[self.grids[name].group], self.shapes[name]) for name in self.shapes
         }
 
     def _refuse(self, smallest: Mapping[str, int], totals: Mapping[str, int]) -> None:
@@ -109,7 +109,7 @@ class Units:
         digits = 1 - math.floor(math.log10(share))
         raise ConfigError(
             f"{budget} may change, and the smallest unit holds {held}",
-            where="density",
+            where="budget.density",
             todo=f"Take at least {math.ceil(share * 10**digits) / 10**digits:g}, or a finer pattern",
         )
 

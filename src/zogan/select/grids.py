@@ -33,7 +33,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Grid:
     """A matrix in units: a grid of parts of its rows and parts of its columns, numbered row by row.
 
     Attributes:
@@ -63,7 +63,7 @@ class Cut:
         return mask.reshape(-1).nonzero().squeeze(1)
 
 
-def cut(model: nn.Module, shapes: Mapping[str, tuple[int, int]], *, pattern: str, block: int) -> dict[str, Cut]:
+def grids_of(model: nn.Module, shapes: Mapping[str, tuple[int, int]], *, pattern: str, block: int) -> dict[str, Grid]:
     """Each matrix in the units of a pattern.
 
     A row is all that feeds one output, a column all that one input feeds. `Conv1D` stores its weight the other way
@@ -77,7 +77,7 @@ def cut(model: nn.Module, shapes: Mapping[str, tuple[int, int]], *, pattern: str
     """
     if pattern == "blocks":
         return {
-            name: Cut(name, Span(block, -(-rows // block)), Span(block, -(-columns // block)))
+            name: Grid(name, Span(block, -(-rows // block)), Span(block, -(-columns // block)))
             for name, (rows, columns) in shapes.items()
         }
     turned = {
@@ -85,23 +85,23 @@ def cut(model: nn.Module, shapes: Mapping[str, tuple[int, int]], *, pattern: str
         for path, module in model.named_modules()
         if kernel_of(module) is gradient.conv1d
     }
-    cuts = {}
+    grids = {}
     for name, shape in shapes.items():
         side = int((pattern == "columns") != (name in turned))
-        cuts[name] = _along(side, name, Span(1, shape[side]), shape)
+        grids[name] = _along(side, name, Span(1, shape[side]), shape)
     for coupling in couplings(model) if pattern == "coupled" else ():
         for member in coupling.members:
             if member.name in shapes:
                 side = int(member.inputs != (member.name in turned))
                 span = Span(member.width, coupling.units)
-                cuts[member.name] = _along(side, coupling.name, span, shapes[member.name])
-    return cuts
+                grids[member.name] = _along(side, coupling.name, span, shapes[member.name])
+    return grids
 
 
-def _along(side: int, group: str, span: Span, shape: tuple[int, int]) -> Cut:
-    """Cut along the rows (0) or the columns (1); the other side stays whole."""
+def _along(side: int, group: str, span: Span, shape: tuple[int, int]) -> Grid:
+    """Grid along the rows (0) or the columns (1); the other side stays whole."""
     whole = Span(shape[1 - side], 1)
-    return Cut(group, whole, span) if side else Cut(group, span, whole)
+    return Grid(group, whole, span) if side else Grid(group, span, whole)
 
 
 def _folded(scores: Tensor, span: Span, side: int) -> Tensor:

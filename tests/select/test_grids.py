@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from zogan.select.cuts import Cut, Span, cut
+from zogan.select.grids import Grid, Span, grids_of
 
 SIZES = st.integers(1, 12)
 SPANS = st.builds(Span, st.integers(1, 4), st.integers(1, 5))
@@ -24,7 +24,7 @@ def fitting(span: Span, size: int) -> Span:
 @given(rows=SIZES, columns=SIZES, down=SPANS, across=SPANS, seed=st.integers(0, 1000))
 def test_sums_and_sizes_are_of_the_positions(rows: int, columns: int, down: Span, across: Span, seed: int) -> None:
     scores = torch.rand(rows, columns, generator=torch.Generator().manual_seed(seed))
-    shape, one = (rows, columns), Cut("group", fitting(down, rows), fitting(across, columns))
+    shape, one = (rows, columns), Grid("group", fitting(down, rows), fitting(across, columns))
     sums, sizes = one.sums(scores), one.sizes(shape)
     seen = []
     for unit in range(len(sizes)):
@@ -46,7 +46,7 @@ def chosen(model: nn.Module, pattern: str, unit: int, block: int = 2) -> list[li
     """One unit of the first layer, as the mask of its stored weight."""
     rows, columns = model.get_parameter("0.weight").shape
     shapes = {"0.weight": (rows, columns)}
-    one = cut(model, shapes, pattern=pattern, block=block)["0.weight"]
+    one = grids_of(model, shapes, pattern=pattern, block=block)["0.weight"]
     units = torch.arange(len(one.sizes(shapes["0.weight"]))) == unit
     mask = torch.zeros(shapes["0.weight"], dtype=torch.int64)
     mask.view(-1)[one.positions(units, shapes["0.weight"])] = 1
@@ -83,10 +83,10 @@ def test_coupled_channels_are_outputs_of_one_and_inputs_of_the_next(turned: bool
     layers = (Conv1D(4, 3), Conv1D(3, 4)) if turned else (nn.Linear(3, 4), nn.Linear(4, 3))
     model = nn.Sequential(layers[0], nn.ReLU(), layers[1])
     shapes = {name: (w.shape[0], w.shape[1]) for name, w in model.named_parameters() if w.dim() == 2}
-    cuts = cut(model, shapes, pattern="coupled", block=2)
-    assert {one.group for one in cuts.values()} == {"2.weight"}
+    grids = grids_of(model, shapes, pattern="coupled", block=2)
+    assert {one.group for one in grids.values()} == {"2.weight"}
     units = torch.tensor([False, True, False, False])
-    for name, one in cuts.items():
+    for name, one in grids.items():
         mask = torch.zeros(shapes[name], dtype=torch.bool)
         mask.view(-1)[one.positions(units, shapes[name])] = True
         outputs = (name == "0.weight") != turned
@@ -96,5 +96,5 @@ def test_coupled_channels_are_outputs_of_one_and_inputs_of_the_next(turned: bool
 
 def test_what_is_not_to_be_chosen_is_left_out_of_a_coupling() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3))
-    (one,) = cut(model, {"2.weight": (3, 4)}, pattern="coupled", block=2).values()
+    (one,) = grids_of(model, {"2.weight": (3, 4)}, pattern="coupled", block=2).values()
     assert one.sizes((3, 4)).tolist() == [3, 3, 3, 3]
