@@ -93,6 +93,10 @@ class BudgetConfig(Section):
     depth: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
         "all", description="topmost layers that may change; those below run once, and their result is kept"
     )
+    memory: Bytes | None = Field(
+        None,
+        description="most bytes that the process may take (what is free, where absent): a larger model is held in part",
+    )
 
 
 class TrainConfig(Section):

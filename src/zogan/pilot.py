@@ -77,7 +77,7 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
     settings = job.config.select.model_dump(mode="json")
-    budget = job.config.budget.model_dump(mode="json")
+    budget = job.config.budget.model_dump(mode="json", exclude={"memory"})
     train = job.config.train.model_dump(mode="json", include={"seed", "batch_size", "cache_dtype"})
     reads = {**_reads(job), "select": settings, "budget": budget, "train": train}
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))

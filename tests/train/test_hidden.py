@@ -36,7 +36,7 @@ def test_they_come_back(tmp_path: Path, dtype: torch.dtype, error: float, reside
     kept.mark(2)
     again = states(tmp_path / "one", dtype, resident=resident)
     assert again.done == 2
-    found = again.read([0, 3], torch.float32)
+    found = again.read([0, 3])
     assert found.shape == (2, 3, 8)
     torch.testing.assert_close(found[0], first[1, :3], rtol=error, atol=0)
     torch.testing.assert_close(found[1, :2], second[1, :2], rtol=error, atol=0)
@@ -52,7 +52,7 @@ def test_int8_is_within_half_a_step_of_each_tokens_own_scale(
     kept = states(tmp_path_factory.mktemp("int8"), torch.int8)
     given_states = batch([2], seed) * scale
     kept.write([2], given_states)
-    found = kept.read([2], torch.float32)
+    found = kept.read([2])
     steps = given_states.abs().amax(dim=2, keepdim=True) / 127
     assert ((found - given_states).abs() <= 0.501 * steps).all()
 
@@ -60,7 +60,7 @@ def test_int8_is_within_half_a_step_of_each_tokens_own_scale(
 def test_int8_of_nothing_is_nothing(tmp_path: Path) -> None:
     kept = states(tmp_path, torch.int8)
     kept.write([1], torch.zeros(1, 1, 8))
-    assert not kept.read([1], torch.float32).any()
+    assert not kept.read([1]).any()
     assert bytes_wanted(LENGTHS, 8, torch.int8) == 10 * (8 + 4)
 
 
@@ -84,11 +84,13 @@ def test_room_is_made_of_those_used_longest_ago(tmp_path: Path) -> None:
         os.utime(tmp_path / name / VALUES, (1000 - age, 1000 - age))
     (tmp_path / "stray").write_text("no folder")
     size = bytes_wanted(LENGTHS, 8, torch.float32)
-    make_room(tmp_path, size, 4 * size)
+    make_room(tmp_path, tmp_path / "wanted", 3 * size)
     assert {path.name for path in tmp_path.iterdir()} == {"new", "older", "oldest", "stray"}
-    make_room(tmp_path, size, 3 * size)
+    make_room(tmp_path, tmp_path / "wanted", 2 * size)
     assert {path.name for path in tmp_path.iterdir()} == {"new", "older", "stray"}
     with FileLock(tmp_path / "older" / LOCK):
-        make_room(tmp_path, size, size)
+        make_room(tmp_path, tmp_path / "wanted", size)
     assert {path.name for path in tmp_path.iterdir()} == {"older", "stray"}
-    make_room(tmp_path / "nowhere", size, 0)
+    make_room(tmp_path, tmp_path / "older", 0)
+    assert {path.name for path in tmp_path.iterdir()} == {"older", "stray"}
+    make_room(tmp_path / "nowhere", tmp_path / "wanted", 0)

@@ -17,10 +17,11 @@ from zogan.models.cut import Cut
 from zogan.progress import Silent
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
-from zogan.train import prefix, tune
+from zogan.train import filling, prefix, tune
 from zogan.train.feed import Rows
+from zogan.train.filling import Whole, resident_bytes
 from zogan.train.job import Tuned, selection_for
-from zogan.train.prefix import Prefixed, Resting, cut_by_depth, cut_by_training, resident_bytes
+from zogan.train.prefix import Prefixed, Resting, cut_by_depth, cut_by_training
 
 MakeJob = Callable[..., Job]
 TASKS = ["classification", "generation"]
@@ -78,7 +79,7 @@ def test_a_batch_from_the_cache_is_the_batch(make: MakeJob, task: str) -> None:
     job = make(task)
     model = job.task.model(seed=0)
     cut = cut_of(job, model)
-    cached, plain = Prefixed(job, 4, model, cut), Resting(job, 4, cut)
+    cached, plain = Prefixed(job, 4, Whole(job, model, cut)), Resting(job, 4, cut)
     for rows in ([0], [3, 1, 7]):
         one, targets = cached.loss(model, cached.batch(rows))
         other, same = plain.loss(model, plain.batch(rows))
@@ -151,13 +152,13 @@ def test_it_may_be_kept_in_fewer_bits(make: MakeJob, dtype: str) -> None:
 
 
 def test_a_killed_one_goes_on(make: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(prefix, "TOKENS_AT_ONCE", 1)  # one row at once
-    monkeypatch.setattr(prefix, "SAVE_EVERY_SECONDS", -1.0)
+    monkeypatch.setattr(filling, "TOKENS_AT_ONCE", 1)  # one row at once
+    monkeypatch.setattr(filling, "SAVE_EVERY_SECONDS", -1.0)
     job = make()
     model = job.task.model(seed=0)
     cut = cut_of(job, model)
     with pytest.raises(KeyboardInterrupt):
-        Prefixed(job, 4, model, cut, progress=Listener(kill_at=10))
+        Prefixed(job, 4, Whole(job, model, cut), progress=Listener(kill_at=10))
     runs: list[Any] = []
     whole = cut.capture
 
@@ -166,10 +167,10 @@ def test_a_killed_one_goes_on(make: MakeJob, monkeypatch: pytest.MonkeyPatch, tm
         return whole(run)
 
     monkeypatch.setattr(cut, "capture", counted)
-    gone_on = Prefixed(job, 4, model, cut, splits=("train",))
-    assert len(runs) == 1 + 24 - 9  # one row shows the width
+    gone_on = Prefixed(job, 4, Whole(job, model, cut), splits=("train",))
+    assert len(runs) == 24 - 9
     elsewhere = open_job(job.config, cache=tmp_path / "elsewhere")
-    other = Prefixed(elsewhere, 4, model, cut, splits=("train",))
+    other = Prefixed(elsewhere, 4, Whole(elsewhere, model, cut), splits=("train",))
     rows = list(range(24))
     assert torch.equal(gone_on.batch(rows)["hidden"], other.batch(rows)["hidden"])
 

@@ -47,10 +47,9 @@ class Cut:
         if not isinstance(layers, nn.ModuleList) or not 1 <= index < len(layers):
             raise ValueError(f"{stack} has no layer {index} with another below it")
         self.layers: nn.ModuleList = layers
-        self._tuples: dict[int, int] = {}  # layers that give a tuple -> its length
-        self._carries = False  # the first layer's tuple holds a tensor that later layers are given
+        self._form = _Form()
         self.before: frozenset[nn.Module] = frozenset(layers[:index].modules())
-        """Modules that are done when the cut is reached; those beside the stack are known after `capture`."""
+        """Modules that are done when the cut is reached; those beside the stack are known after a run to it."""
 
     def __str__(self) -> str:
         return f"{self.stack}.{self.index}"
@@ -59,6 +58,17 @@ class Cut:
     def depth(self) -> int:
         """Layers above the cut."""
         return len(self.layers) - self.index
+
+    @property
+    def needs_first(self) -> bool:
+        """Whether the first layer runs in a replay too; known after a run to a cut."""
+        return self._form.carries
+
+    def at(self, index: int) -> Cut:
+        """Another place in the same stack, with what was learnt of its layers."""
+        other = Cut(self.model, self.stack, index)
+        other._form = self._form
+        return other
 
     def capture(self, run: Run) -> Hidden:
         """Run the part below alone; what enters the first layer above.
@@ -80,37 +90,39 @@ class Cut:
             for place in range(self.index):
                 layer: Any = self.layers[place]
                 stack.callback(layer.__dict__.pop, "forward", None)
-                layer.forward = (
-                    self._first(layer.forward, carried) if not place and self._carries else self._pass(place, carried)
-                )
+                first = not place and self._form.carries
+                layer.forward = _shared(layer.forward, carried) if first else self._pass(carried)
             handle = self.layers[self.index].register_forward_pre_hook(
                 lambda _, args, kwargs: _with_hidden(args, kwargs, hidden), with_kwargs=True, prepend=True
             )
             stack.callback(handle.remove)
             yield
 
-    def check(self, run: Run) -> None:
+    def check(self, run: Run, *, whole: bool = True) -> None:
         """See by one run that replaying gives what the whole model gives.
 
         Args:
             run: of the model in evaluation mode, on a few rows.
+            whole: the layers above are there, and run too.
 
         Raises:
             CutError: with the reason.
         """
         with torch.no_grad():
-            whole = run()
             hidden, rest = self._watch(run)
             with self.replay(hidden):
                 _, again = self._watch(run)
                 if not _same(rest, again):
                     raise CutError(f"layer {self} is given more from below than hidden states")
-                replayed = run()
-        if whole.shape != replayed.shape or not torch.allclose(whole, replayed, rtol=1e-4, atol=1e-5):
+                replayed = run() if whole else None
+            if replayed is None:
+                return
+            expected = run()
+        if expected.shape != replayed.shape or not torch.allclose(expected, replayed, rtol=1e-4, atol=1e-5):
             raise CutError(f"what lies below {self} reaches past it by another way")
 
-    def _pass(self, place: int, carried: list[Any]) -> Callable[..., Any]:
-        length = self._tuples.get(place)
+    def _pass(self, carried: list[Any]) -> Callable[..., Any]:
+        length = self._form.length
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             hidden = args[0] if args else kwargs["hidden_states"]
@@ -120,24 +132,10 @@ class Cut:
 
         return forward
 
-    @staticmethod
-    def _first(forward: Callable[..., Any], carried: list[Any]) -> Callable[..., Any]:
-        """The first layer runs: what it gives beside hidden states, such as T5's position bias, all others share."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            with torch.no_grad():
-                found = forward(*args, **kwargs)
-            carried[:] = found[1:]
-            return found
-
-        return run
-
     def _watch(self, run: Run) -> tuple[Hidden, list[Any]]:
         """Run up to the cut: the hidden states that come there, and whatever else the layer is given."""
         done: list[nn.Module] = []
-        handles = []
-        for place, layer in enumerate(self.layers[: self.index]):
-            handles.append(layer.register_forward_hook(lambda _, __, found, place=place: self._note(place, found)))
+        handles = [self.layers[0].register_forward_hook(lambda _, __, found: self._form.note(found))]
         handles += [
             module.register_forward_hook(lambda module, *_: done.append(module)) for module in self.model.modules()
         ]
@@ -160,11 +158,30 @@ class Cut:
             raise CutError(f"layer {self} is not given hidden states first")
         return hidden, rest
 
-    def _note(self, place: int, found: Any) -> None:
+
+class _Form:
+    """What a layer of a stack gives: hidden states alone, or a tuple; seen at the first, and the same for all."""
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+        self.carries = False  # the tuple holds a tensor that later layers are given
+
+    def note(self, found: Any) -> None:
         if isinstance(found, tuple):
-            self._tuples[place] = len(found)
-            if not place:
-                self._carries = any(isinstance(part, Tensor) for part in found[1:])
+            self.length = len(found)
+            self.carries = any(isinstance(part, Tensor) for part in found[1:])
+
+
+def _shared(forward: Callable[..., Any], carried: list[Any]) -> Callable[..., Any]:
+    """The first layer runs: what it gives beside hidden states, such as T5's position bias, all others share."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch.no_grad():
+            found = forward(*args, **kwargs)
+        carried[:] = found[1:]
+        return found
+
+    return run
 
 
 class CutError(Exception):

@@ -21,12 +21,13 @@ from zogan.weights import headers, read_tensor
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
-def load_body(base: Base, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
+def load_body(base: Base, *, dtype: torch.dtype | None = None, empty: bool = False) -> PreTrainedModel:
     """The model without any head, in evaluation mode; its output has `last_hidden_state`.
 
     Args:
         base: where from.
         dtype: of the parameters; as stored (that of most values) where absent.
+        empty: without weights, which stand on the meta device; see `zogan.models.lean`.
 
     Raises:
         ModelError: a tensor is missing in the folder. (A pooler may be: nothing here uses it.)
@@ -34,17 +35,17 @@ def load_body(base: Base, *, dtype: torch.dtype | None = None) -> PreTrainedMode
     """
     from transformers import AutoModel
 
-    return _load(AutoModel, base, dtype, spare="pooler.")
+    return _empty(AutoModel, base, dtype) if empty else _load(AutoModel, base, dtype, spare="pooler.")
 
 
-def load_causal(base: Base, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
+def load_causal(base: Base, *, dtype: torch.dtype | None = None, empty: bool = False) -> PreTrainedModel:
     """The model with its language-model head; see `load_body`."""
     from transformers import AutoModelForCausalLM
 
-    return _load(AutoModelForCausalLM, base, dtype)
+    return (_empty if empty else _load)(AutoModelForCausalLM, base, dtype)
 
 
-def load_classifier(base: Base, *, dtype: torch.dtype | None = None) -> PreTrainedModel:
+def load_classifier(base: Base, *, dtype: torch.dtype | None = None, empty: bool = False) -> PreTrainedModel:
     """The model with its own classification head; see `load_body`.
 
     Raises:
@@ -54,7 +55,7 @@ def load_classifier(base: Base, *, dtype: torch.dtype | None = None) -> PreTrain
         raise ModelError(f"{base.architecture} has no classification head", where=base.source)
     from transformers import AutoModelForSequenceClassification
 
-    return _load(AutoModelForSequenceClassification, base, dtype)
+    return (_empty if empty else _load)(AutoModelForSequenceClassification, base, dtype)
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
@@ -123,6 +124,21 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def _empty(auto: Any, base: Base, dtype: torch.dtype | None) -> PreTrainedModel:
+    """The model with its weights on the meta device; buffers, such as rotary tables, are real."""
+    from accelerate import init_empty_weights
+    from transformers import AutoConfig
+
+    dtype = dtype or stored_dtype(headers(base.folder), base.folder)
+    with quiet(), init_empty_weights(include_buffers=False):
+        try:
+            config = AutoConfig.from_pretrained(str(base.folder), **_LOCAL)
+            model: PreTrainedModel = auto.from_config(config, dtype=dtype)
+        except Exception as error:  # each model class raises its own
+            raise ModelError(f"transformers cannot make it: {brief(error)}", where=str(base.folder)) from None
+    return model.eval()
 
 
 def _load(auto: Any, base: Base, dtype: torch.dtype | None, spare: str | None = None) -> PreTrainedModel:

@@ -46,17 +46,17 @@ class Classification:
         self._index = {label: index for index, label in enumerate(self.labels)}
         self._teller = Teller(progress or Silent())
 
-    def model(self, *, seed: int, dtype: torch.dtype | None = None) -> nn.Module:
+    def model(self, *, seed: int, dtype: torch.dtype | None = None, empty: bool = False) -> nn.Module:
         """See `Task`. A new head is fp32 whatever the base's dtype."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for what a folder may lack, such as an unused pooler
             if self.keeps_head:
-                whole = models.load_classifier(self.base, dtype=dtype)
+                whole = models.load_classifier(self.base, dtype=dtype, empty=empty)
                 if whole.config.pad_token_id is None:
                     whole.config.pad_token_id = self.tokenizer.pad_token_id
                 kept: nn.Module = whole
                 return kept
-            body = models.load_body(self.base, dtype=dtype)
+            body = models.load_body(self.base, dtype=dtype, empty=empty)
         head = new_head(body.config.get_text_config().hidden_size, len(self.labels), seed=seed)
         return Classifier(body, head, self.pooling).train(body.training)
 

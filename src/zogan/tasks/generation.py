@@ -54,11 +54,11 @@ class Generation:
                 "end token"
             )
 
-    def model(self, *, seed: int, dtype: torch.dtype | None = None) -> nn.Module:
+    def model(self, *, seed: int, dtype: torch.dtype | None = None, empty: bool = False) -> nn.Module:
         """See `Task`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model: nn.Module = models.load_causal(self.base, dtype=dtype)
+            model: nn.Module = models.load_causal(self.base, dtype=dtype, empty=empty)
         return model
 
     def head(self, model: nn.Module) -> tuple[str, ...]:

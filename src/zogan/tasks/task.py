@@ -110,12 +110,13 @@ class Task(Protocol):
 
     name: str
 
-    def model(self, *, seed: int, dtype: torch.dtype | None = None) -> nn.Module:
+    def model(self, *, seed: int, dtype: torch.dtype | None = None, empty: bool = False) -> nn.Module:
         """The base in memory, with a new head where the task needs one.
 
         Args:
             seed: of the new head; the global generator is left as it was.
             dtype: of the base's weights; None is as stored.
+            empty: the base's weights are left on the meta device.
         """
 
     def head(self, model: nn.Module) -> tuple[str, ...]:

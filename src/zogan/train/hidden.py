@@ -19,11 +19,27 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16, 
 
 VALUES, STATE, LOCK = "values", "state.json", ".lock"
 
+_TOUCHED_AT_MOST = 2**25
+"""Bytes that come into memory before they are let go of."""
+
+_NOT_OURS = (OSError, ValueError, TypeError, LookupError, AttributeError)
+"""What a mark raises that can be read, and says something else."""
+
 
 def bytes_wanted(lengths: Sequence[int], dim: int, dtype: torch.dtype) -> int:
     """Size of the file for rows of these lengths, in tokens."""
     scale = 4 if dtype == torch.int8 else 0
     return sum(lengths) * (dim * dtype.itemsize + scale)
+
+
+def known(folder: Path) -> tuple[int, torch.dtype] | None:
+    """`dim` and dtype of the states that a folder was begun for; None where it was not."""
+    with suppress(*_NOT_OURS):
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        dtype = getattr(torch, str(state["computed"]).removeprefix("torch."))
+        if isinstance(dtype, torch.dtype) and isinstance(state["dim"], int):
+            return state["dim"], dtype
+    return None
 
 
 class HiddenStates:
@@ -37,11 +53,21 @@ class HiddenStates:
         lengths: tokens of each row.
         dim: of a hidden state.
         dtype: that they are kept in; int8 included.
+        computed: the dtype that they come in, and are read in.
         resident: how many bytes may stay in memory between reads.
     """
 
-    def __init__(self, folder: Path, lengths: Sequence[int], dim: int, dtype: torch.dtype, *, resident: int) -> None:
-        self.folder, self.lengths, self.dim, self.dtype = folder, list(lengths), dim, dtype
+    def __init__(
+        self,
+        folder: Path,
+        lengths: Sequence[int],
+        dim: int,
+        dtype: torch.dtype,
+        computed: torch.dtype = torch.float32,
+        *,
+        resident: int,
+    ) -> None:
+        self.folder, self.lengths, self.dim, self.dtype, self.computed = folder, list(lengths), dim, dtype, computed
         self._starts = np.concatenate([[0], np.cumsum(self.lengths)]).tolist()
         tokens, size = self._starts[-1], bytes_wanted(lengths, dim, dtype)
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,13 +82,13 @@ class HiddenStates:
         values = tokens * dim * dtype.itemsize
         self._values = whole[:values].view(dtype).view(tokens, dim)  # (tokens, dim)
         self._scales = whole[values:].view(torch.float32) if dtype == torch.int8 else None  # (tokens,)
-        self._drops = size > resident
-        self._unread = 0
+        self.resident, self._drops = resident, size > resident
+        self._touched = 0
 
     @property
     def done(self) -> int:
         """Batches that are written, of those that were to be."""
-        with suppress(OSError, ValueError, TypeError, KeyError):
+        with suppress(*_NOT_OURS):
             return int(json.loads((self.folder / STATE).read_text(encoding="utf-8"))["done"])
         return 0
 
@@ -70,7 +96,8 @@ class HiddenStates:
         """Say that so many batches are written, once they are on disk."""
         self._map.flush()
         partial = self.folder / (STATE + ".partial")
-        partial.write_text(json.dumps({"done": done}), encoding="utf-8")
+        state = {"done": done, "dim": self.dim, "computed": str(self.computed)}
+        partial.write_text(json.dumps(state), encoding="utf-8")
         partial.replace(self.folder / STATE)
         self._drop()
 
@@ -79,6 +106,7 @@ class HiddenStates:
         for row, states in zip(rows, hidden.detach(), strict=True):
             start, stop = self._starts[row], self._starts[row + 1]
             states = states[: stop - start].cpu()  # (tokens, dim)
+            self._touch(stop - start)
             if self._scales is None:
                 self._values[start:stop] = states.to(self.dtype)
                 continue
@@ -86,8 +114,9 @@ class HiddenStates:
             self._values[start:stop] = (states.float() / scales[:, None]).round().to(torch.int8)
             self._scales[start:stop] = scales
 
-    def read(self, rows: Sequence[int], dtype: torch.dtype) -> Float[Tensor, "rows time dim"]:
+    def read(self, rows: Sequence[int]) -> Float[Tensor, "rows time dim"]:
         """The rows' hidden states, padded on the right with zeros."""
+        dtype = self.computed
         found = torch.zeros(len(rows), max(self.lengths[row] for row in rows), self.dim, dtype=dtype)
         for place, row in enumerate(rows):
             start, stop = self._starts[row], self._starts[row + 1]
@@ -95,31 +124,34 @@ class HiddenStates:
             if self._scales is not None:
                 states = states * self._scales[start:stop, None].to(dtype)
             found[place, : stop - start] = states
-            self._unread += (stop - start) * self.dim * self.dtype.itemsize
-        if self._unread > 2**25:
-            self._drop()
+            self._touch(stop - start)
         return found
 
+    def _touch(self, tokens: int) -> None:
+        self._touched += tokens * self.dim * self.dtype.itemsize
+        if self._touched > _TOUCHED_AT_MOST:
+            self._drop()
+
     def _drop(self) -> None:
-        """Let go of pages; the system reads them again when they are asked for."""
-        self._unread = 0
+        """Let go of pages; the system keeps what is written, and reads it again when it is asked for."""
+        self._touched = 0
         if self._drops and hasattr(mmap, "MADV_DONTNEED"):
             self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
-def make_room(folder: Path, wanted: int, limit: int) -> None:
-    """Delete the caches that were used longest ago, until `wanted` bytes more keep within `limit`.
+def make_room(folder: Path, but: Path, limit: int) -> None:
+    """Delete the caches in `folder` that were used longest ago, until the others keep within `limit` bytes.
 
-    One that another process has locked stays.
+    `but` stays, and so does one that another process has locked.
     """
     entries: list[tuple[float, int, Path]] = []
     for entry in folder.iterdir() if folder.is_dir() else ():
         values = entry / VALUES
-        if values.is_file():
+        if values.is_file() and entry != but:
             entries.append((values.stat().st_mtime, values.stat().st_size, entry))
     total = sum(size for _, size, _ in entries)
     for _, size, entry in sorted(entries):
-        if total + wanted <= limit:
+        if total <= limit:
             return
         with suppress(Timeout, OSError), FileLock(entry / LOCK, blocking=False):
             shutil.rmtree(entry)

@@ -23,9 +23,10 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Features, Rows
+from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
 from zogan.train.methods import method_for
-from zogan.train.prefix import Prefixed, Resting, cut_by_depth, cut_by_training
+from zogan.train.prefix import Prefixed, Resting
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
-    model = job.task.model(seed=config.train.seed, dtype=job.dtype)
-    parameters = sum(p.numel() for p in model.parameters())
+    held = hold(job, progress=progress)
+    model = held.model
     if config.method == "sparse" and selection is None:
-        selection = selection_for(job, model, progress=progress)
+        selection = selection_for(job, held, progress=progress)
     names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
-    feed = _feed(job, model, progress)
+    feed = _feed(job, held, progress)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     hashes = _hashes(job, selection)
     with ExitStack() as stack:
@@ -81,37 +82,38 @@ def tune_job(
         tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
         hashes=hashes,
     )
-    return Tuned(patch, trained.epochs, trainable, parameters, trained.seconds_before)
+    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before)
 
 
-def selection_for(job: Job, model: nn.Module | None = None, *, progress: Progress = Silent()) -> Selection:
+def selection_for(job: Job, held: Held | None = None, *, progress: Progress = Silent()) -> Selection:
     """Choose the weights as `select:` and `budget:` ask; what lies below the depth comes from the prefix cache.
 
     Args:
         job: base, rows and task.
-        model: the task's model, where it is in memory already; it is left as it was.
+        held: the task's model, where it is in memory already; it is left as it was.
         progress: who is told how far it is.
     """
-    model = model if model is not None else job.task.model(seed=job.config.train.seed, dtype=torch.float32)
-    frozen = cut_by_depth(job, model, job.config.budget.depth, progress)
+    held = held or hold(job, progress=progress, dtype=torch.float32)
+    model, frozen = held.model, held.by_depth()
     if frozen is None:
         return select_for(job, model, progress=progress)
     source = None
     if job.config.train.cache != "off":
-        source = Prefixed(job, job.config.evaluate.batch_size, model, frozen.cut, progress=progress, splits=("train",))
+        filler = held.filler(frozen)
+        source = Prefixed(job, job.config.evaluate.batch_size, filler, progress=progress, splits=("train",))
     return select_for(job, model, source=source, frozen=frozen.names, progress=progress)
 
 
-def _feed(job: Job, model: nn.Module, progress: Progress) -> Feed:
-    config, size = job.config, job.config.evaluate.batch_size
+def _feed(job: Job, held: Held, progress: Progress) -> Feed:
+    config, size, model = job.config, job.config.evaluate.batch_size, held.model
     if config.method == "head" and isinstance(job.task, Classification):
         return Features(job.task, model, Rows(job, size))
-    frozen = cut_by_training(job, model, progress) if config.method == "sparse" else None
+    frozen = held.by_training() if config.method == "sparse" else None
     if frozen is None:
         return Rows(job, size)
     if config.train.cache == "off":
         return Resting(job, size, frozen.cut)
-    return Prefixed(job, size, model, frozen.cut, progress=progress)
+    return Prefixed(job, size, held.filler(frozen), progress=progress)
 
 
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
@@ -136,6 +138,7 @@ def config_digest(config: Config) -> str:
     tree: dict[str, Any] = config.model_dump(mode="json", exclude={"output", "language", "evaluate", "data", "model"})
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
+    tree["budget"].pop("memory")
     return _digest(tree)
 
 
