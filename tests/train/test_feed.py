@@ -97,6 +97,16 @@ def test_features_say_what_the_whole_model_says(classes: Job) -> None:
     assert found.score[1] == found.loss
 
 
+def test_tokens_cut_the_batches_of_features_as_those_of_rows(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "base")
+    splits = data.write_splits(tmp_path, "classification", train=6, validation=3, test=3)
+    for train, like_rows in (({}, False), ({"tokens_per_batch": 40}, True)):
+        job = open_job(data.make_config(tmp_path, data=splits, train=train), cache=tmp_path / "cache")
+        assert isinstance(job.task, Classification)
+        rows = Rows(job, 4)
+        assert (Features(job.task, job.task.model(seed=0), rows).lengths == rows.lengths) is like_rows
+
+
 def test_features_need_no_body(classes: Job) -> None:
     task = classes.task
     assert isinstance(task, Classification)

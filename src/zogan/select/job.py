@@ -7,7 +7,7 @@ from importlib.metadata import version
 import torch
 from torch import Tensor, nn
 
-from zogan.data.batch import bucketed
+from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
 from zogan.sparse.selection import Selection
@@ -34,7 +34,8 @@ def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress =
     device = next(model.parameters()).device
     examples = job.examples("train")
     lengths = [len(example.ids) for example in examples]
-    order = bucketed(lengths, job.config.train.batch_size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
+    size = batch_size(job.config.train)
+    order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         total, targets = job.task.loss(model, {name: tensor.to(device) for name, tensor in batch.items()})

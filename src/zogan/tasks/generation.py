@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zogan import models
 from zogan.config import EvaluateConfig
+from zogan.data.batch import BatchSize, batch_size
 from zogan.data.rows import DialogueRow, Row
 from zogan.errors import DataError, ModelError
 from zogan.models import Base
@@ -96,11 +97,11 @@ class Generation:
         logits, targets, _ = labelled_logits(model, batch)
         return summed_cross_entropy(logits, targets), len(targets)
 
-    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
+    def monitor(self, model: nn.Module, examples: Sequence[Example], size: BatchSize) -> Monitor:
         """See `Task`. The score is the loss."""
         total, tokens = 0.0, 0
         with evaluating(model):
-            for _, batch in batches(self, model, examples, batch_size):
+            for _, batch in batches(self, model, examples, size):
                 loss, number = self.loss(model, batch)
                 total, tokens = total + float(loss), tokens + number
         mean = total / max(tokens, 1)
@@ -117,7 +118,7 @@ class Generation:
         listener.start("predict", len(examples) + len(answered))
         done = 0
         with evaluating(model):
-            for indices, batch in batches(self, model, examples, settings.batch_size):
+            for indices, batch in batches(self, model, examples, batch_size(settings)):
                 logits, targets, places = labelled_logits(model, batch)
                 each = cross_entropy(logits, targets, reduction="none").double()
                 losses[indices] = torch.zeros(len(indices), dtype=each.dtype).index_add(0, places.cpu(), each.cpu())
@@ -129,7 +130,7 @@ class Generation:
                 self.tokenizer,
                 self._prompts(answered, settings.max_new_tokens),
                 ends=self.format.ends(),
-                batch_size=settings.batch_size,
+                size=batch_size(settings),
                 max_new_tokens=settings.max_new_tokens,
                 advance=lambda through: listener.advance(len(examples) + through),
             )

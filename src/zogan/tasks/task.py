@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
 from zogan.config import EvaluateConfig
+from zogan.data.batch import BatchSize
 from zogan.data.rows import Row
 from zogan.progress import Progress
 
@@ -123,7 +124,7 @@ class Task(Protocol):
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of the losses over the batch's targets (fp32, with gradient), and their number."""
 
-    def monitor(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Monitor:
+    def monitor(self, model: nn.Module, examples: Sequence[Example], size: BatchSize) -> Monitor:
         """Loss and score without gradient; the model's mode is as before afterwards."""
 
     def predict(

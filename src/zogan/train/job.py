@@ -14,6 +14,7 @@ from typing import Any
 from torch import nn
 
 from zogan.config import Config
+from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
 from zogan.select.job import select_for
@@ -56,7 +57,7 @@ def tune_job(
         selection = select_for(job, model, progress=progress)
     names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
-    rows = Rows(job, config.evaluate.batch_size)
+    rows = Rows(job, batch_size(config.evaluate))
     feed = rows
     if config.method == "head" and isinstance(job.task, Classification):
         feed = Features(job.task, model, rows)  # type: ignore[assignment]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import get_scheduler
 
 from zogan.config import TrainConfig
-from zogan.data.batch import bucketed
+from zogan.data.batch import batch_counts, batch_size, bucketed
 from zogan.errors import ZoganError
 from zogan.progress import Progress
 from zogan.tasks.task import Batch, Monitor
@@ -131,9 +131,10 @@ def _train(
     progress: Progress,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
-    group = settings.accumulate * world
-    per_epoch = -(-len(bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=0)) // group)
-    total = per_epoch * settings.epochs
+    group, size = settings.accumulate * world, batch_size(settings)
+    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs)
+    steps = [-(-count // group) for count in counts]  # in each epoch
+    total = sum(steps)
     groups = [
         {"params": [trained[name] for name in trained if rates[name] == rate], "lr": rate}
         for rate in sorted({rates[name] for name in trained})
@@ -151,8 +152,8 @@ def _train(
     clock = saved = time.perf_counter()
     wrapped.train()
     while state.epoch < settings.epochs and not _stopped(state, settings.patience):
-        order = bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=state.epoch)
-        for step in range(state.step_in_epoch, per_epoch):
+        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
+        for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
             loss, targets = _step(accelerator, wrapped, feed, optimizer, trained, mine, order[0], settings.clip)
             rate = max(schedule.get_last_lr())
