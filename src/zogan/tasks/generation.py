@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from zogan import models
@@ -20,7 +19,7 @@ from zogan.models import Base
 from zogan.progress import Progress, Silent
 from zogan.tasks.answers import greedy
 from zogan.tasks.inference import batches, evaluating
-from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
+from zogan.tasks.labelled import labelled_losses
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
 from zogan.tasks.task import IGNORED, Batch, Example, Monitor, TextPredictions
@@ -94,8 +93,8 @@ class Generation:
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """See `Task`. Logits are formed at labelled positions alone."""
-        logits, targets, _ = labelled_logits(model, batch)
-        return summed_cross_entropy(logits, targets), len(targets)
+        losses, _ = labelled_losses(model, batch)
+        return losses.sum(), len(losses)
 
     def monitor(self, model: nn.Module, examples: Sequence[Example], size: BatchSize) -> Monitor:
         """See `Task`. The score is the loss."""
@@ -119,9 +118,8 @@ class Generation:
         done = 0
         with evaluating(model):
             for indices, batch in batches(self, model, examples, batch_size(settings)):
-                logits, targets, places = labelled_logits(model, batch)
-                each = cross_entropy(logits, targets, reduction="none").double()
-                losses[indices] = torch.zeros(len(indices), dtype=each.dtype).index_add(0, places.cpu(), each.cpu())
+                each, places = labelled_losses(model, batch)
+                losses[indices] = torch.zeros(len(indices)).double().index_add(0, places.cpu(), each.double().cpu())
                 tokens[indices] = places.bincount(minlength=len(indices)).cpu().numpy()
                 done += len(indices)
                 listener.advance(done)
