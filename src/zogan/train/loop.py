@@ -27,6 +27,9 @@ from zogan.train.feed import targets as targets_of
 
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
+_FUSED = ("cpu", "cuda", "xpu")
+"""Kinds of device that torch has a fused AdamW for."""
+
 
 @runtime_checkable
 class Feed(Protocol):
@@ -139,7 +142,10 @@ def _train(
         {"params": [trained[name] for name in trained if rates[name] == rate], "lr": rate}
         for rate in sorted({rates[name] for name in trained})
     ]
-    plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    # One kernel goes over values and moments. Not in fp16: it takes steps that overflow itself, and `accelerate`, which
+    # looks whether a step was called, would let the schedule go on.
+    fused = accelerator.device.type in _FUSED and settings.precision != "fp16"
+    plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     wrapped, optimizer = accelerator.prepare(model, plain)
     schedule = get_scheduler(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
