@@ -68,6 +68,11 @@ class TrainConfig(Section):
     tokens_per_batch: Annotated[int, Field(ge=1)] | None = Field(
         None, description="tokens in one batch at most, padding counted; where given, batch_size is not used"
     )
+    packing: bool = Field(
+        False,
+        description="generation: rows behind one another as one sequence of tokens_per_batch (else max_length) tokens, "
+        "without padding",
+    )
     accumulate: Annotated[int, Field(ge=1)] = Field(1, description="batches in one step of the optimiser")
     rate: Annotated[float, Field(gt=0)] | None = Field(
         None, description="learning rate of the chosen weights; by method where absent"
@@ -138,6 +143,12 @@ class Config(Section):
     def _generation_has_no_head(self) -> Config:
         if self.task == "generation" and self.method == "head":
             raise ValueError("method 'head' is for classification: a generation base has no new head to train")
+        return self
+
+    @model_validator(mode="after")
+    def _classification_does_not_pack(self) -> Config:
+        if self.task == "classification" and self.train.packing:
+            raise ValueError("train.packing is for generation: a classifier reads a row as a whole. Set it to false")
         return self
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zogan.config import TrainConfig
+from zogan.config import EvaluateConfig, TrainConfig
 from zogan.data.batch import Tokens, batch_counts, batch_size, bucketed, ordered
 
 LENGTHS = st.lists(st.integers(1, 500), max_size=300)
@@ -30,6 +30,15 @@ def test_every_row_once_within_the_budget(lengths: list[int], budget: int, seed:
         for batch in batches:
             assert batch
             assert len(batch) == 1 or len(batch) * max(lengths[index] for index in batch) <= budget
+
+
+@given(LENGTHS, st.integers(1, 2000), st.integers(0, 5), st.integers(0, 5))
+def test_packed_rows_add_up_to_the_budget(lengths: list[int], budget: int, seed: int, epoch: int) -> None:
+    size = Tokens(budget, packed=True)
+    batches = bucketed(lengths, size, seed=seed, epoch=epoch)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    assert all(len(batch) == 1 or sum(lengths[index] for index in batch) <= budget for batch in batches)
+    assert batch_counts(lengths, size, seed=seed, epochs=epoch + 1)[epoch] == len(batches)
 
 
 @given(LENGTHS, st.integers(1, 2000))
@@ -82,3 +91,5 @@ def test_a_batch_holds_a_row(size: int | Tokens) -> None:
 def test_tokens_come_before_rows() -> None:
     assert batch_size(TrainConfig(batch_size=4)) == 4
     assert batch_size(TrainConfig(batch_size=4, tokens_per_batch=100)) == Tokens(100)
+    assert batch_size(TrainConfig(tokens_per_batch=100, packing=True)) == Tokens(100, packed=True)
+    assert batch_size(EvaluateConfig(batch_size=4, tokens_per_batch=100)) == Tokens(100)

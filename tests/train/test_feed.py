@@ -59,6 +59,24 @@ def test_a_batchs_targets_are_those_of_its_loss(classes: Job, texts: Job) -> Non
             assert loss.item() == pytest.approx(alone, rel=1e-4)
 
 
+def test_packed_rows_have_the_loss_of_rows_alone(tmp_path: Path) -> None:
+    tiny_decoder(tmp_path / "base")
+    splits = data.write_splits(tmp_path, "generation", train=7, validation=5, test=3)
+    config = data.make_config(tmp_path, "generation", data=splits, train={"packing": True, "tokens_per_batch": 90})
+    job = open_job(config, cache=tmp_path / "cache")
+    rows, model = Rows(job, 4), job.task.model(seed=0)
+    batch = rows.batch([2, 1, 5])
+    assert batch["input_ids"].shape == (1, sum(rows.lengths[row] for row in (2, 1, 5)))
+    (loss, number), one_by_one = rows.loss(model, batch), [job.task.collate([rows.examples[row]]) for row in (2, 1, 5)]
+    assert number == targets(batch) == sum(targets(one) for one in one_by_one)
+    alone = torch.stack([rows.loss(model, one)[0] for one in one_by_one]).sum()
+    torch.testing.assert_close(loss, alone)
+    weight = next(model.parameters())
+    torch.testing.assert_close(torch.autograd.grad(loss, weight), torch.autograd.grad(alone, weight))
+    padded = job.task.monitor(model, job.examples("validation"), 4)
+    assert rows.monitor(model) == padded
+
+
 def test_rows_are_the_training_rows_and_figures_the_validation_rows(classes: Job) -> None:
     rows, model = Rows(classes, 4), classes.task.model(seed=0)
     assert isinstance(rows, Feed)

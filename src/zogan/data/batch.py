@@ -21,9 +21,11 @@ class Tokens:
 
     Args:
         budget: tokens.
+        packed: rows stand behind one another, so that there is no padding, and their lengths add up instead.
     """
 
     budget: int
+    packed: bool = False
 
 
 BatchSize = int | Tokens
@@ -32,13 +34,16 @@ BatchSize = int | Tokens
 
 def batch_size(settings: TrainConfig | EvaluateConfig) -> BatchSize:
     """What a section of the configuration asks for: its `tokens_per_batch` where given, else its `batch_size`."""
-    return settings.batch_size if settings.tokens_per_batch is None else Tokens(settings.tokens_per_batch)
+    if settings.tokens_per_batch is None:
+        return settings.batch_size
+    return Tokens(settings.tokens_per_batch, packed=isinstance(settings, TrainConfig) and settings.packing)
 
 
 def bucketed(lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int) -> list[list[int]]:
     """Batches for training: like lengths together, otherwise in random order.
 
-    The rows are shuffled and sorted by length within chunks of them; the batches are then shuffled.
+    The rows are shuffled and, unless they are packed, sorted by length within chunks of them; the batches are then
+    shuffled.
 
     Args:
         lengths: tokens of each row.
@@ -54,7 +59,9 @@ def bucketed(lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int) 
     order = generator.permutation(len(lengths)).tolist()
     batches: list[list[int]] = []
     for chunk in _chunks(order, lengths, size):
-        batches += _cut(sorted(chunk, key=lambda index: lengths[index]), lengths, size)
+        if isinstance(size, int) or not size.packed:
+            chunk = sorted(chunk, key=lambda index: lengths[index])
+        batches += _cut(chunk, lengths, size)
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
@@ -95,21 +102,21 @@ def _chunks(rows: list[int], lengths: Sequence[int], size: BatchSize) -> Iterato
 
 def _cut(rows: list[int], lengths: Sequence[int], size: BatchSize) -> Iterable[list[int]]:
     """The rows, in their order, as full batches and a last one that may not be."""
-    return _slices(rows, size) if isinstance(size, int) else _within(rows, lengths, size.budget)
+    return _slices(rows, size) if isinstance(size, int) else _within(rows, lengths, size)
 
 
 def _slices(rows: list[int], count: int) -> list[list[int]]:
     return [rows[start : start + count] for start in range(0, len(rows), count)]
 
 
-def _within(rows: list[int], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+def _within(rows: list[int], lengths: Sequence[int], size: Tokens) -> Iterator[list[int]]:
     batch: list[int] = []
-    longest = 0
+    total = longest = 0
     for row in rows:
-        longest = max(longest, lengths[row])
-        if batch and (len(batch) + 1) * longest > budget:
+        total, longest = total + lengths[row], max(longest, lengths[row])
+        if batch and (total if size.packed else (len(batch) + 1) * longest) > size.budget:
             yield batch
-            batch, longest = [], lengths[row]
+            batch, total, longest = [], lengths[row], lengths[row]
         batch.append(row)
     if batch:
         yield batch

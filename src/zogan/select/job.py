@@ -34,7 +34,7 @@ def select_for(job: Job, model: nn.Module | None = None, *, progress: Progress =
     device = next(model.parameters()).device
     examples = job.examples("train")
     lengths = [len(example.ids) for example in examples]
-    size = batch_size(job.config.train)
+    size = batch_size(job.config.train.model_copy(update={"packing": False}))
     order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:

@@ -91,6 +91,19 @@ class Generation:
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
         }
 
+    def pack(self, examples: Sequence[Example]) -> Batch:
+        """The rows behind one another as one sequence, so that nothing is padded.
+
+        Each begins at position 0, by which transformers keeps it from looking at those before it; none of its tokens
+        is predicted from them.
+        """
+        whole = {
+            "input_ids": [token for example in examples for token in example.ids],
+            "position_ids": [place for example in examples for place in range(len(example.ids))],
+            "labels": [label for example in examples for label in (IGNORED, *example.labels[1:])],
+        }
+        return {name: torch.tensor([tokens]) for name, tokens in whole.items()}  # (1, time)
+
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """See `Task`. Logits are formed at labelled positions alone."""
         losses, _ = labelled_losses(model, batch)

@@ -15,7 +15,7 @@ from zogan.errors import ModelError
 from zogan.tasks.cross_entropy import cross_entropies, linear_cross_entropies
 from zogan.tasks.task import IGNORED, Batch
 
-_INPUTS = ("input_ids", "attention_mask")
+_INPUTS = ("input_ids", "attention_mask", "position_ids")
 
 
 def labelled_losses(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, " targets"], Int64[Tensor, " targets"]]:

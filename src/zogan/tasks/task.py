@@ -20,7 +20,10 @@ IGNORED = -100
 """Label of a token that the loss does not look at, as in transformers."""
 
 Batch = dict[str, Tensor]
-"""input_ids and attention_mask int64 (rows, time), labels int64 (rows,) or (rows, time); padded on the right."""
+"""input_ids and attention_mask int64 (rows, time), labels int64 (rows,) or (rows, time); padded on the right.
+
+Or packed: input_ids, position_ids and labels int64 (1, time), where a row begins at each position 0.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zogan.data.batch import BatchSize
 from zogan.tasks.classification import Classification
+from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import IGNORED, Batch, Example, Monitor
@@ -33,11 +34,13 @@ class Rows:
         self.task, self.size = job.task, size
         self.examples, self.held_out = job.examples("train"), job.examples("validation")
         self.lengths = [len(example.ids) for example in self.examples]
+        packs, task = job.config.train.packing, job.task
+        self.collate = task.pack if packs and isinstance(task, Generation) else task.collate
         self.by_tokens = job.config.train.tokens_per_batch is not None
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated."""
-        return self.task.collate([self.examples[row] for row in rows])
+        return self.collate([self.examples[row] for row in rows])
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""

@@ -20,11 +20,13 @@ from zogan.progress import Progress
 from zogan.select.job import select_for
 from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
+from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Features, Rows
 from zogan.train.loop import Epoch, train
 from zogan.train.methods import method_for
+from zogan.train.packing import check_packing
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ def tune_job(
     if config.method == "head" and isinstance(job.task, Classification):
         feed = Features(job.task, model, rows)  # type: ignore[assignment]
     method.prepare(model)
+    settings = config.train
+    if settings.packing and isinstance(job.task, Generation):
+        budget = settings.tokens_per_batch or job.task.max_length
+        settings = settings.model_copy(update={"tokens_per_batch": budget})
+        check_packing(job.task, model, rows.examples, settings)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     hashes = _hashes(job, selection)
     with ExitStack() as stack:
@@ -69,7 +76,7 @@ def tune_job(
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
         key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), config.train, state, log=log, progress=progress)
+        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
     result = method.result(model)
     patch = Patch.capture(
         result.deltas,
