@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import nn
 
-from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
+from zogan.tasks.labelled import labelled_losses
 
 ROWS, TIME = 4, 128
 
@@ -32,8 +32,8 @@ def transformers_loss(model: nn.Module, one: Batch) -> torch.Tensor:
 
 
 def zogan_loss(model: nn.Module, one: Batch) -> torch.Tensor:
-    logits, targets, _ = labelled_logits(model, one)
-    return summed_cross_entropy(logits, targets) / len(targets)
+    losses, _ = labelled_losses(model, one)
+    return losses.mean()
 
 
 def stepper(model: nn.Module, rate: float, loss: Loss) -> Step:

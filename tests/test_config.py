@@ -92,3 +92,9 @@ def test_no_file(tmp_path: Path) -> None:
 def test_a_head_needs_classification(path: Path) -> None:
     with pytest.raises(ConfigError, match="method 'head' is for classification"):
         load_config(path, ["task=generation", "method=head"])
+
+
+def test_packing_is_for_generation(path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.packing is for generation.*Set it to false"):
+        load_config(path, ["train.packing=true"])
+    assert load_config(path, ["train.packing=true", "task=generation"]).train.packing

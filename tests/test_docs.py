@@ -159,6 +159,7 @@ def rows(section: type[BaseModel], prefix: str = "") -> list[str]:
             lines += rows(annotation, f"{prefix}{name}.")
             continue
         default = "none" if field.default is None else f"`{field.default}`"
+        default = default.lower() if annotation is bool else default
         default = "**required**" if field.is_required() else default
         lines.append(f"| `{prefix}{name}` | {values(annotation, field.metadata)} | {default} | {field.description} |")
     return lines
@@ -180,5 +181,7 @@ def values(annotation: Any, metadata: list[Any]) -> str:
     bounds = [item for item in metadata if isinstance(item, BaseMetadata)]
     signs = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
     limits = [f"{sign} {getattr(item, key):g}" for item in bounds for key, sign in signs.items() if hasattr(item, key)]
+    if annotation is bool:
+        return "`true`, `false`"
     words = {"str": "text", "Path": "path", "int": "whole number", "float": "number"}
     return " ".join([words[annotation.__name__], ", ".join(limits)]).strip()

@@ -139,11 +139,13 @@ ALL = frozenset({"select", "head_only", "tune", "evaluate"})
         (("evaluate.resamples=200",), {"evaluate"}),
         # The validation rows run in batches of this size too, and rounding may move the best epoch.
         (("evaluate.batch_size=5",), {"head_only", "tune", "evaluate"}),
+        (("evaluate.tokens_per_batch=60",), {"head_only", "tune", "evaluate"}),
         (("train.epochs=2",), {"tune", "evaluate"}),
         (("train.rate=0.001",), {"tune", "evaluate"}),
         (("train.warmup=0",), {"head_only", "tune", "evaluate"}),
         (("budget.density=0.01",), {"select", "tune", "evaluate"}),
         (("train.batch_size=6",), {"select", "tune", "evaluate"}),
+        (("train.tokens_per_batch=60",), {"select", "tune", "evaluate"}),
         (("train.seed=1",), ALL),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, tuple) else "",

@@ -104,6 +104,14 @@ class TrainConfig(Section):
 
     epochs: Annotated[int, Field(ge=1)] = Field(8, description="passes over the training rows")
     batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch")
+    tokens_per_batch: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="tokens in one batch at most, padding counted; where given, batch_size is not used"
+    )
+    packing: bool = Field(
+        False,
+        description="generation: rows behind one another as one sequence of tokens_per_batch (else max_length) tokens, "
+        "without padding",
+    )
     accumulate: Annotated[int, Field(ge=1)] = Field(1, description="batches in one step of the optimiser")
     rate: Annotated[float, Field(gt=0)] | None = Field(
         None, description="learning rate of the chosen weights; by method where absent"
@@ -145,6 +153,9 @@ class EvaluateConfig(Section):
     """How the figures are taken."""
 
     batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch")
+    tokens_per_batch: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="tokens in one batch at most, padding counted; where given, batch_size is not used"
+    )
     resamples: Annotated[int, Field(ge=100)] = Field(2000, description="resamples of the bootstrap")
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="confidence level of intervals")
     max_new_tokens: Annotated[int, Field(ge=1)] = Field(96, description="generation: longest greedy answer, tokens")
@@ -181,6 +192,12 @@ class Config(Section):
     def _generation_has_no_head(self) -> Config:
         if self.task == "generation" and self.method == "head":
             raise ValueError("method 'head' is for classification: a generation base has no new head to train")
+        return self
+
+    @model_validator(mode="after")
+    def _classification_does_not_pack(self) -> Config:
+        if self.task == "classification" and self.train.packing:
+            raise ValueError("train.packing is for generation: a classifier reads a row as a whole. Set it to false")
         return self
 
 

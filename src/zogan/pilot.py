@@ -29,7 +29,14 @@ Until = Literal["data", "select", "tune", "evaluate", "report"]
 _ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "report")
 _BESIDE = (".json", ".txt", ".jinja", ".model")
 
-HEAD_ONLY = {"epochs": 60, "patience": 8, "head_rate": 0.01, "batch_size": 32, "weight_decay": 0.0}
+HEAD_ONLY = {
+    "epochs": 60,
+    "patience": 8,
+    "head_rate": 0.01,
+    "batch_size": 32,
+    "tokens_per_batch": None,
+    "weight_decay": 0.0,
+}
 """The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
 
 
@@ -78,14 +85,14 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
         return
     settings = job.config.select.model_dump(mode="json")
     budget = job.config.budget.model_dump(mode="json", exclude={"memory"})
-    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size", "cache_dtype"})
+    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size", "tokens_per_batch", "cache_dtype"})
     reads = {**_reads(job), "select": settings, "budget": budget, "train": train}
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
 def _tune(run: Run, job: Job, progress: Progress) -> None:
     # Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding.
-    held_out = job.config.evaluate.batch_size
+    held_out = job.config.evaluate.model_dump(mode="json", include={"batch_size", "tokens_per_batch"})
     if isinstance(job.task, Classification) and not job.task.keeps_head:
         head = replace(job, config=_head_only(job.config))
         reads = {**_reads(job), "config": config_digest(head.config), "held_out": held_out}

@@ -21,7 +21,7 @@ def test_answers_are_the_likeliest_tokens_one_by_one(tmp_path: Path) -> None:
     model.generation_config.repetition_penalty, model.generation_config.max_length = 1.5, 9
     own = model.generation_config
     through: list[int] = []
-    found = greedy(model, tokenizer, prompts, ends=(0,), batch_size=2, max_new_tokens=6, advance=through.append)
+    found = greedy(model, tokenizer, prompts, ends=(0,), size=2, max_new_tokens=6, advance=through.append)
     for prompt, answer in zip(prompts, found, strict=True):
         ids = list(prompt)
         for _ in range(6):
@@ -40,12 +40,10 @@ def test_an_answer_stops_at_an_end(tmp_path: Path) -> None:
     prompt = tokenizer("where is my card")["input_ids"]
     with torch.no_grad():
         first = int(model(input_ids=torch.tensor([prompt])).logits[0, -1].argmax())
-    found = greedy(
-        model, tokenizer, [prompt], ends=(0, first), batch_size=1, max_new_tokens=6, advance=lambda done: None
-    )
+    found = greedy(model, tokenizer, [prompt], ends=(0, first), size=1, max_new_tokens=6, advance=lambda done: None)
     assert found == ("",)
 
 
 def test_what_cannot_generate_is_refused() -> None:
     with pytest.raises(ModelError, match="Linear: cannot generate"):
-        greedy(nn.Linear(1, 1), None, [[1]], ends=(), batch_size=1, max_new_tokens=1, advance=lambda done: None)
+        greedy(nn.Linear(1, 1), None, [[1]], ends=(), size=1, max_new_tokens=1, advance=lambda done: None)

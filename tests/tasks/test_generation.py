@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import data
 from tiny import CHAT_TEMPLATE, tiny_decoder, tiny_encoder
 from zogan.config import EvaluateConfig
+from zogan.data.batch import Tokens
 from zogan.data.rows import DialogueRow, Message, Place, TextRow, dialogue
 from zogan.errors import DataError, ModelError
 from zogan.models import open_base
@@ -84,6 +85,19 @@ def test_rows_alone_and_together_have_the_same_loss(tmp_path: Path) -> None:
         assert together.tokens[index] == alone.tokens[0]
         assert together.answers[index] == alone.answers[0]
     assert together.references == tuple(response for _, response in PAIRS)
+
+
+def test_a_budget_of_tokens_changes_no_figure(tmp_path: Path) -> None:
+    one = task(tiny_decoder(tmp_path / "base"))
+    model = one.model(seed=0)
+    plain, within = (
+        one.predict(model, rows(), EvaluateConfig(tokens_per_batch=budget, max_new_tokens=4)) for budget in (None, 90)
+    )
+    np.testing.assert_allclose(within.losses, plain.losses, rtol=1e-5)
+    assert within.answers == plain.answers
+    assert one.monitor(model, one.encode(rows()), Tokens(90)).loss == pytest.approx(
+        one.monitor(model, one.encode(rows()), 3).loss, rel=1e-5
+    )
 
 
 def test_monitor_is_the_mean_over_tokens(tmp_path: Path) -> None:

@@ -59,6 +59,24 @@ def test_a_batchs_targets_are_those_of_its_loss(classes: Job, texts: Job) -> Non
             assert loss.item() == pytest.approx(alone, rel=1e-4)
 
 
+def test_packed_rows_have_the_loss_of_rows_alone(tmp_path: Path) -> None:
+    tiny_decoder(tmp_path / "base")
+    splits = data.write_splits(tmp_path, "generation", train=7, validation=5, test=3)
+    config = data.make_config(tmp_path, "generation", data=splits, train={"packing": True, "tokens_per_batch": 90})
+    job = open_job(config, cache=tmp_path / "cache")
+    rows, model = Rows(job, 4), job.task.model(seed=0)
+    batch = rows.batch([2, 1, 5])
+    assert batch["input_ids"].shape == (1, sum(rows.lengths[row] for row in (2, 1, 5)))
+    (loss, number), one_by_one = rows.loss(model, batch), [job.task.collate([rows.examples[row]]) for row in (2, 1, 5)]
+    assert number == targets(batch) == sum(targets(one) for one in one_by_one)
+    alone = torch.stack([rows.loss(model, one)[0] for one in one_by_one]).sum()
+    torch.testing.assert_close(loss, alone)
+    weight = next(model.parameters())
+    torch.testing.assert_close(torch.autograd.grad(loss, weight), torch.autograd.grad(alone, weight))
+    padded = job.task.monitor(model, job.examples("validation"), 4)
+    assert rows.monitor(model) == padded
+
+
 def test_rows_are_the_training_rows_and_figures_the_validation_rows(classes: Job) -> None:
     rows, model = Rows(classes, 4), classes.task.model(seed=0)
     assert isinstance(rows, Feed)
@@ -95,6 +113,16 @@ def test_features_say_what_the_whole_model_says(classes: Job) -> None:
     assert found.loss == pytest.approx(whole.loss, rel=1e-5)
     assert found.score == pytest.approx(whole.score, rel=1e-5)
     assert found.score[1] == found.loss
+
+
+def test_tokens_cut_the_batches_of_features_as_those_of_rows(tmp_path: Path) -> None:
+    tiny_encoder(tmp_path / "base")
+    splits = data.write_splits(tmp_path, "classification", train=6, validation=3, test=3)
+    for train, like_rows in (({}, False), ({"tokens_per_batch": 40}, True)):
+        job = open_job(data.make_config(tmp_path, data=splits, train=train), cache=tmp_path / "cache")
+        assert isinstance(job.task, Classification)
+        rows = Rows(job, 4)
+        assert (Features(job.task, job.task.model(seed=0), rows).lengths == rows.lengths) is like_rows
 
 
 def test_features_need_no_body(classes: Job) -> None:

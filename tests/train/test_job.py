@@ -108,6 +108,18 @@ def test_a_killed_run_gives_the_same_patch(make: MakeJob, tmp_path: Path, task: 
     assert saved(tune(job, checkpoint=folder), tmp_path / "again") == saved(whole, tmp_path / "whole")
 
 
+@pytest.mark.parametrize("budget", [None, 64])
+def test_nor_does_a_kill_show_where_rows_are_packed(make: MakeJob, tmp_path: Path, budget: int | None) -> None:
+    train = {"packing": True, "tokens_per_batch": budget, "checkpoint_seconds": 0.0}
+    job, folder = make("generation", train=train), tmp_path / "checkpoint"
+    whole = tune(job)
+    with pytest.raises(KeyboardInterrupt):
+        tune(job, checkpoint=folder, progress=Killed(3))
+    resumed = tune(job, checkpoint=folder)
+    assert resumed.seconds_before > 0
+    assert saved(resumed, tmp_path / "resumed") == saved(whole, tmp_path / "whole")
+
+
 @pytest.mark.parametrize(("task", "method"), [*JOBS[:1], *JOBS[2:5]])
 def test_the_seed_decides(make: MakeJob, tmp_path: Path, task: str, method: str) -> None:
     generator = torch.get_rng_state()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zogan.config import TrainConfig
+from zogan.data import batch
 from zogan.errors import IntegrityError, ZoganError
 from zogan.progress import Silent
 from zogan.tasks.task import Batch, Monitor
@@ -114,6 +115,41 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path, step: int) -> Non
     assert lines(tmp_path / "killed") == lines(tmp_path / "whole")
     figures = [(epoch.train_loss, epoch.validation_loss, epoch.best) for epoch in resumed.epochs]
     assert figures == [(epoch.train_loss, epoch.validation_loss, epoch.best) for epoch in trained.epochs]
+
+
+@pytest.fixture
+def uneven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows, and yet other neighbours in each epoch, so that a budget of tokens cuts them otherwise."""
+    monkeypatch.setattr(batch, "_BATCHES_IN_A_CHUNK", 3)
+
+
+@pytest.mark.usefixtures("uneven")
+@pytest.mark.parametrize("step", [1, 17, 25, 40])
+def test_so_does_one_whose_epochs_have_their_own_numbers_of_steps(tmp_path: Path, step: int) -> None:
+    whole, _ = run(tmp_path / "whole", tokens_per_batch=100)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", tokens_per_batch=100, progress=Killed(step))
+    again, _ = run(tmp_path / "killed", tokens_per_batch=100)
+    assert values(again) == values(whole)
+    assert lines(tmp_path / "killed") == lines(tmp_path / "whole")
+
+
+class Started(Silent):
+    """Keeps the number of steps that is told beforehand."""
+
+    def start(self, stage: str, total: int) -> None:
+        self.total = total
+
+
+@pytest.mark.usefixtures("uneven")
+def test_the_schedule_ends_with_the_last_step_whatever_the_epochs_hold(tmp_path: Path) -> None:
+    listener = Started()
+    run(tmp_path, tokens_per_batch=100, patience=None, warmup=0.0, progress=listener)
+    steps = [line for line in lines(tmp_path) if line["kind"] == "step"]
+    each = [sum(line["epoch"] == epoch for line in steps) for epoch in (1, 2, 3, 4)]
+    assert len(set(each)) > 1, "the case is of epochs that differ"
+    assert listener.total == len(steps) == sum(each)
+    assert steps[-1]["rate"] == pytest.approx(0.01 / len(steps))
 
 
 def test_a_state_of_another_run_is_not_taken_up(tmp_path: Path) -> None:

@@ -240,3 +240,17 @@ def test_the_selection_reads_it_too(make: MakeJob) -> None:
         name: flat.tolist() for name, flat in off.positions.items()
     }
     assert kept.meta["depth"] == 1
+
+
+def test_packed_rows_are_read_behind_one_another(make: MakeJob) -> None:
+    packed = {"packing": True, "tokens_per_batch": 60, "epochs": 1}
+    job = make("generation", train=packed)
+    model = job.task.model(seed=0)
+    cut = cut_of(job, model)
+    feed, plain = Prefixed(job, 4, Whole(job, model, cut)), Resting(job, 4, cut)
+    batch = feed.batch([4, 2])
+    assert batch["hidden"].shape == (1, feed.lengths[4] + feed.lengths[2], 16)
+    torch.testing.assert_close(feed.loss(model, batch), plain.loss(model, plain.batch([4, 2])), rtol=1e-5, atol=1e-5)
+    kept = tune(make("generation", train=packed))
+    off = tune(make("generation", train={**packed, "cache": "off"}))
+    assert kept.epochs[0].train_loss == pytest.approx(off.epochs[0].train_loss, rel=1e-4)

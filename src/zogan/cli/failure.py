@@ -27,7 +27,7 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, OSError) and (told := _system(error)):
         return Failure(told, 2)
     if _out_of_memory(error):
-        todo = "Lower train.batch_size or train.max_length, or close other programs"
+        todo = "Lower train.batch_size (or train.tokens_per_batch) or train.max_length, or close other programs"
         return Failure(f"not enough memory. {todo}", 2)
     if isinstance(error, ModuleNotFoundError):
         return Failure(f"the package {error.name!r} is not installed. See `pip install 'zogan[all]'`", 2)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zogan.data.batch import bucketed
+from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
 from zogan.sparse.selection import Selection
@@ -57,7 +57,8 @@ def select_for(
     device = next(model.parameters()).device
     examples = job.examples("train")
     lengths = [len(example.ids) for example in examples]
-    order = bucketed(lengths, job.config.train.batch_size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
+    size = batch_size(job.config.train.model_copy(update={"packing": False}))
+    order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         total, targets = (source or job.task).loss(model, {name: tensor.to(device) for name, tensor in batch.items()})

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers import GenerationConfig
 
-from zogan.data.batch import ordered
+from zogan.data.batch import BatchSize, ordered
 from zogan.errors import ModelError
 
 
@@ -20,7 +20,7 @@ def greedy(
     prompts: Sequence[Sequence[int]],
     *,
     ends: Sequence[int],
-    batch_size: int,
+    size: BatchSize,
     max_new_tokens: int,
     advance: Callable[[int], None],
 ) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def greedy(
         tokenizer: of the base.
         prompts: tokens up to where the answer begins.
         ends: tokens that end an answer.
-        batch_size: prompts in one batch.
+        size: of one batch, answers counted.
         max_new_tokens: longest answer, tokens.
         advance: told the prompts answered so far.
 
@@ -48,7 +48,7 @@ def greedy(
     device = next(model.parameters()).device
     answers = [""] * len(prompts)
     done = 0
-    for indices in ordered([len(prompt) for prompt in prompts], batch_size):
+    for indices in ordered([len(prompt) + max_new_tokens for prompt in prompts], size):
         width = max(len(prompts[index]) for index in indices)
         ids = torch.full((len(indices), width), pad)
         mask = torch.zeros_like(ids)

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from zogan import models
 from zogan.config import EvaluateConfig
+from zogan.data.batch import BatchSize, batch_size
 from zogan.data.rows import Row, TextRow
 from zogan.errors import DataError, ModelError, nearest
 from zogan.models import Base, Pooling
@@ -105,12 +106,12 @@ class Classification:
         return cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
 
     def monitor(
-        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+        self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing
     ) -> Monitor:
         """See `Task`. The score is the share of wrong rows, then the loss."""
         loss, wrong = 0.0, 0
         with evaluating(model):
-            for places, batch in batches(self, model, examples, batch_size):
+            for places, batch in batches(self, model, examples, size):
                 with enter(places):
                     logits = self._logits(model, batch)
                 loss += float(cross_entropy(logits, batch["labels"], reduction="sum"))
@@ -118,7 +119,7 @@ class Classification:
         rows = max(len(examples), 1)
         return Monitor(loss / rows, (wrong / rows, loss / rows))
 
-    def features(self, model: nn.Module, examples: Sequence[Example], batch_size: int) -> Float[Tensor, "rows dim"]:
+    def features(self, model: nn.Module, examples: Sequence[Example], size: BatchSize) -> Float[Tensor, "rows dim"]:
         """What the new head reads, for each example in order: all that training a head alone needs.
 
         Raises:
@@ -128,7 +129,7 @@ class Classification:
             raise ModelError("this base keeps its own head: it has no features apart", where=self.base.source)
         found = model.head.weight.new_empty((len(examples), model.head.in_features))
         with evaluating(model):
-            for indices, batch in batches(self, model, examples, batch_size):
+            for indices, batch in batches(self, model, examples, size):
                 found[indices] = model.features(batch["input_ids"], batch["attention_mask"])
         return found.detach()
 
@@ -144,7 +145,7 @@ class Classification:
         listener.start("predict", len(examples))
         done = 0
         with evaluating(model):
-            for indices, batch in batches(self, model, examples, settings.batch_size):
+            for indices, batch in batches(self, model, examples, batch_size(settings)):
                 logs = self._logits(model, batch).double().log_softmax(dim=1).cpu()  # (rows, labels)
                 probabilities[indices] = logs.exp().numpy()
                 losses[indices] = -logs[torch.arange(len(indices)), batch["labels"].cpu()].numpy()

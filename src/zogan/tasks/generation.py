@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
 from zogan import models
 from zogan.config import EvaluateConfig
+from zogan.data.batch import BatchSize, batch_size
 from zogan.data.rows import DialogueRow, Row
 from zogan.errors import DataError, ModelError
 from zogan.models import Base
 from zogan.progress import Progress, Silent
 from zogan.tasks.answers import greedy
 from zogan.tasks.inference import batches, evaluating
-from zogan.tasks.labelled import labelled_logits, summed_cross_entropy
+from zogan.tasks.labelled import labelled_losses
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
 from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, TextPredictions, enter_nothing
@@ -91,18 +91,31 @@ class Generation:
             "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
         }
 
+    def pack(self, examples: Sequence[Example]) -> Batch:
+        """The rows behind one another as one sequence, so that nothing is padded.
+
+        Each begins at position 0, by which transformers keeps it from looking at those before it; none of its tokens
+        is predicted from them.
+        """
+        whole = {
+            "input_ids": [token for example in examples for token in example.ids],
+            "position_ids": [place for example in examples for place in range(len(example.ids))],
+            "labels": [label for example in examples for label in (IGNORED, *example.labels[1:])],
+        }
+        return {name: torch.tensor([tokens]) for name, tokens in whole.items()}  # (1, time)
+
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """See `Task`. Logits are formed at labelled positions alone."""
-        logits, targets, _ = labelled_logits(model, batch)
-        return summed_cross_entropy(logits, targets), len(targets)
+        losses, _ = labelled_losses(model, batch)
+        return losses.sum(), len(losses)
 
     def monitor(
-        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+        self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing
     ) -> Monitor:
         """See `Task`. The score is the loss."""
         total, tokens = 0.0, 0
         with evaluating(model):
-            for rows, batch in batches(self, model, examples, batch_size):
+            for rows, batch in batches(self, model, examples, size):
                 with enter(rows):
                     loss, number = self.loss(model, batch)
                 total, tokens = total + float(loss), tokens + number
@@ -120,10 +133,9 @@ class Generation:
         listener.start("predict", len(examples) + len(answered))
         done = 0
         with evaluating(model):
-            for indices, batch in batches(self, model, examples, settings.batch_size):
-                logits, targets, places = labelled_logits(model, batch)
-                each = cross_entropy(logits, targets, reduction="none").double()
-                losses[indices] = torch.zeros(len(indices), dtype=each.dtype).index_add(0, places.cpu(), each.cpu())
+            for indices, batch in batches(self, model, examples, batch_size(settings)):
+                each, places = labelled_losses(model, batch)
+                losses[indices] = torch.zeros(len(indices)).double().index_add(0, places.cpu(), each.double().cpu())
                 tokens[indices] = places.bincount(minlength=len(indices)).cpu().numpy()
                 done += len(indices)
                 listener.advance(done)
@@ -132,7 +144,7 @@ class Generation:
                 self.tokenizer,
                 self._prompts(answered, settings.max_new_tokens),
                 ends=self.format.ends(),
-                batch_size=settings.batch_size,
+                size=batch_size(settings),
                 max_new_tokens=settings.max_new_tokens,
                 advance=lambda through: listener.advance(len(examples) + through),
             )

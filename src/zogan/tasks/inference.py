@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from zogan.data.batch import ordered
+from zogan.data.batch import BatchSize, ordered
 from zogan.tasks.task import Batch, Example, Task
 
 
@@ -30,7 +30,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def batches(
-    task: Task, model: nn.Module, examples: Sequence[Example], batch_size: int
+    task: Task, model: nn.Module, examples: Sequence[Example], size: BatchSize
 ) -> Iterator[tuple[list[int], Batch]]:
     """Batches on the model's device, longest rows first.
 
@@ -38,7 +38,7 @@ def batches(
         Pairs of the examples' indices and their batch.
     """
     device = next(model.parameters()).device
-    for indices in ordered([len(example.ids) for example in examples], batch_size):
+    for indices in ordered([len(example.ids) for example in examples], size):
         yield indices, to_device(task.collate([examples[index] for index in indices]), device)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float64, Int64
 from torch import Tensor, nn
 
 from zogan.config import EvaluateConfig
+from zogan.data.batch import BatchSize
 from zogan.data.rows import Row
 from zogan.progress import Progress
 
@@ -29,7 +30,10 @@ def enter_nothing(_: list[int]) -> AbstractContextManager[None]:
 
 
 Batch = dict[str, Tensor]
-"""input_ids and attention_mask int64 (rows, time), labels int64 (rows,) or (rows, time); padded on the right."""
+"""input_ids and attention_mask int64 (rows, time), labels int64 (rows,) or (rows, time); padded on the right.
+
+Or packed: input_ids, position_ids and labels int64 (1, time), where a row begins at each position 0.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +139,14 @@ class Task(Protocol):
         """Sum of the losses over the batch's targets (fp32, with gradient), and their number."""
 
     def monitor(
-        self, model: nn.Module, examples: Sequence[Example], batch_size: int, enter: Enter = enter_nothing
+        self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing
     ) -> Monitor:
         """Loss and score without gradient; the model's mode is as before afterwards.
 
         Args:
             model: the task's.
             examples: the validation rows.
-            batch_size: rows in one batch.
+            size: of one batch.
             enter: gives for a batch's rows the context in which the model runs on them.
         """
 

@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from zogan.data.batch import BatchSize
 from zogan.tasks.classification import Classification
+from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import IGNORED, Batch, Example, Monitor
@@ -25,17 +27,22 @@ class Rows:
 
     Args:
         job: base, rows and task.
-        batch_size: rows in a validation batch.
+        size: of a validation batch.
     """
 
-    def __init__(self, job: Job, batch_size: int) -> None:
-        self.task, self.batch_size = job.task, batch_size
+    def __init__(self, job: Job, size: BatchSize) -> None:
+        self.task, self.size = job.task, size
         self.examples, self.held_out = job.examples("train"), job.examples("validation")
         self.lengths = [len(example.ids) for example in self.examples]
+        self.packs = job.config.train.packing and isinstance(job.task, Generation)
+        self.by_tokens = job.config.train.tokens_per_batch is not None
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated."""
-        return self.task.collate([self.examples[row] for row in rows])
+        examples = [self.examples[row] for row in rows]
+        if self.packs and isinstance(self.task, Generation):
+            return self.task.pack(examples)
+        return self.task.collate(examples)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
@@ -43,7 +50,7 @@ class Rows:
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
-        return self.task.monitor(model, self.held_out, self.batch_size)
+        return self.task.monitor(model, self.held_out, self.size)
 
 
 class Features:
@@ -57,9 +64,10 @@ class Features:
 
     def __init__(self, task: Classification, model: nn.Module, rows: Rows) -> None:
         self.task = task
-        self.features, self.labels = _of(task, model, rows.examples, rows.batch_size)
-        self.held_out = dict(zip(("features", "labels"), _of(task, model, rows.held_out, rows.batch_size), strict=True))
-        self.lengths = [1] * len(self.labels)
+        self.features, self.labels = _of(task, model, rows.examples, rows.size)
+        self.held_out = dict(zip(("features", "labels"), _of(task, model, rows.held_out, rows.size), strict=True))
+        # Tokens cut the batches as they would cut those of the rows; otherwise one row is like another.
+        self.lengths = list(rows.lengths) if rows.by_tokens else [1] * len(self.labels)
 
     def batch(self, rows: list[int]) -> Batch:
         """Features (rows, dim) and labels (rows,)."""
@@ -81,7 +89,7 @@ class Features:
 
 
 def _of(
-    task: Classification, model: nn.Module, examples: Sequence[Example], batch_size: int
+    task: Classification, model: nn.Module, examples: Sequence[Example], size: BatchSize
 ) -> tuple[Float[Tensor, "rows dim"], Tensor]:
-    features = task.features(model, examples, batch_size)
+    features = task.features(model, examples, size)
     return features, torch.tensor([example.labels[0] for example in examples], device=features.device)

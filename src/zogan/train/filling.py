@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zogan.config import TrainConfig
-from zogan.data.batch import ordered
+from zogan.data.batch import Tokens, ordered
 from zogan.errors import RunError
 from zogan.models.cut import Cut
 from zogan.models.lean import Lean
@@ -60,7 +60,7 @@ def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> Hidden
     """
     settings, examples = job.config.train, job.examples(split)
     lengths = [len(example.ids) for example in examples]
-    batches = _batches(lengths)
+    batches = ordered(lengths, Tokens(TOKENS_AT_ONCE))
     folder = job.cache / "prefix" / _key(job, examples, filler.cut)
     make_room(folder.parent, folder, DISK_LIMIT)
     folder.mkdir(parents=True, exist_ok=True)
@@ -209,16 +209,6 @@ def run_of(job: Job, model: nn.Module, examples: Sequence[Example]) -> Callable[
     """One run of the model on some rows."""
     batch = to_device(job.task.collate(examples), next(model.parameters()).device)
     return lambda: job.task.loss(model, batch)[0]
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Longest rows first, each batch of about `TOKENS_AT_ONCE` tokens."""
-    found: list[list[int]] = []
-    for (row,) in ordered(lengths, 1):
-        if not found or (len(found[-1]) + 1) * lengths[found[-1][0]] > TOKENS_AT_ONCE:
-            found.append([])
-        found[-1].append(row)
-    return found
 
 
 def _key(job: Job, examples: Sequence[Example], cut: Cut) -> str:

@@ -114,16 +114,18 @@ class HiddenStates:
             self._values[start:stop] = (states.float() / scales[:, None]).round().to(torch.int8)
             self._scales[start:stop] = scales
 
-    def read(self, rows: Sequence[int]) -> Float[Tensor, "rows time dim"]:
-        """The rows' hidden states, padded on the right with zeros."""
-        dtype = self.computed
-        found = torch.zeros(len(rows), max(self.lengths[row] for row in rows), self.dim, dtype=dtype)
+    def read(self, rows: Sequence[int], *, packed: bool = False) -> Float[Tensor, "_ time dim"]:
+        """The rows' hidden states, padded on the right with zeros; packed, behind one another as one row."""
+        dtype, lengths = self.computed, [self.lengths[row] for row in rows]
+        found = torch.zeros(1 if packed else len(rows), sum(lengths) if packed else max(lengths), self.dim, dtype=dtype)
+        flat, width = found.view(-1, self.dim), found.shape[1]
+        begins = np.cumsum([0, *lengths]) if packed else np.arange(len(rows)) * width
         for place, row in enumerate(rows):
             start, stop = self._starts[row], self._starts[row + 1]
             states = self._values[start:stop].to(dtype)
             if self._scales is not None:
                 states = states * self._scales[start:stop, None].to(dtype)
-            found[place, : stop - start] = states
+            flat[begins[place] : begins[place] + stop - start] = states
             self._touch(stop - start)
         return found
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,20 @@ import torch
 from torch import nn
 
 from zogan.config import Config
+from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.select.job import select_for
 from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
+from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
 from zogan.train.methods import method_for
+from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 
 
@@ -61,6 +64,12 @@ def tune_job(
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
     feed = _feed(job, held, progress)
+    settings = config.train
+    if settings.packing and isinstance(job.task, Generation):
+        budget = settings.tokens_per_batch or job.task.max_length
+        settings = settings.model_copy(update={"tokens_per_batch": budget})
+        enter = feed.enter if isinstance(feed, Prefixed) else None
+        check_packing(job.task, model, job.examples("train"), settings, enter=enter)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     hashes = _hashes(job, selection)
     with ExitStack() as stack:
@@ -68,7 +77,7 @@ def tune_job(
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
         key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), config.train, state, log=log, progress=progress)
+        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
     result = method.result(model)
     patch = Patch.capture(
         result.deltas,
@@ -100,12 +109,17 @@ def selection_for(job: Job, held: Held | None = None, *, progress: Progress = Si
     source = None
     if job.config.train.cache != "off":
         filler = held.filler(frozen)
-        source = Prefixed(job, job.config.evaluate.batch_size, filler, progress=progress, splits=("train",))
+        plain = replace(job, config=_unpacked(job.config))
+        source = Prefixed(plain, batch_size(job.config.evaluate), filler, progress=progress, splits=("train",))
     return select_for(job, model, source=source, frozen=frozen.names, progress=progress)
 
 
+def _unpacked(config: Config) -> Config:
+    return config.model_copy(update={"train": config.train.model_copy(update={"packing": False})})
+
+
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
-    config, size, model = job.config, job.config.evaluate.batch_size, held.model
+    config, size, model = job.config, batch_size(job.config.evaluate), held.model
     if config.method == "head" and isinstance(job.task, Classification):
         return Features(job.task, model, Rows(job, size))
     frozen = held.by_training() if config.method == "sparse" else None

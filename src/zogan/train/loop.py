@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import get_scheduler
 
 from zogan.config import TrainConfig
-from zogan.data.batch import bucketed
+from zogan.data.batch import batch_counts, batch_size, bucketed
 from zogan.errors import ZoganError
 from zogan.progress import Progress
 from zogan.tasks.task import Batch, Monitor
@@ -26,6 +26,9 @@ from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import targets as targets_of
 
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+
+_FUSED = ("cpu", "cuda", "xpu")
+"""Kinds of device that torch has a fused AdamW for."""
 
 
 @runtime_checkable
@@ -131,14 +134,18 @@ def _train(
     progress: Progress,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
-    group = settings.accumulate * world
-    per_epoch = -(-len(bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=0)) // group)
-    total = per_epoch * settings.epochs
+    group, size = settings.accumulate * world, batch_size(settings)
+    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs)
+    steps = [-(-count // group) for count in counts]  # in each epoch
+    total = sum(steps)
     groups = [
         {"params": [trained[name] for name in trained if rates[name] == rate], "lr": rate}
         for rate in sorted({rates[name] for name in trained})
     ]
-    plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+    # One kernel goes over values and moments. Not in fp16: it takes steps that overflow itself, and `accelerate`, which
+    # looks whether a step was called, would let the schedule go on.
+    fused = accelerator.device.type in _FUSED and settings.precision != "fp16"
+    plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     wrapped, optimizer = accelerator.prepare(model, plain)
     schedule = get_scheduler(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
@@ -151,8 +158,8 @@ def _train(
     clock = saved = time.perf_counter()
     wrapped.train()
     while state.epoch < settings.epochs and not _stopped(state, settings.patience):
-        order = bucketed(feed.lengths, settings.batch_size, seed=settings.seed, epoch=state.epoch)
-        for step in range(state.step_in_epoch, per_epoch):
+        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
+        for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
             loss, targets = _step(accelerator, wrapped, feed, optimizer, trained, mine, order[0], settings.clip)
             rate = max(schedule.get_last_lr())

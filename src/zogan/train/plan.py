@@ -8,7 +8,7 @@ import psutil
 import torch
 from torch import nn
 
-from zogan.data.batch import ordered
+from zogan.data.batch import batch_size, ordered
 from zogan.errors import ConfigError
 from zogan.models.cut import stacks
 from zogan.tasks.job import Job, Split
@@ -137,8 +137,8 @@ def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
         if id(p) not in inside and (name not in tied or name in head)
     )
     lengths = [len(example.ids) for split in SPLITS for example in job.examples(split)]
-    size = job.config.train.batch_size
-    tokens = max(len(rows) * lengths[rows[0]] for rows in ordered(lengths, size))
+    batches = ordered(lengths, batch_size(job.config.train))
+    tokens = max(len(rows) * lengths[rows[0]] for rows in batches)
     return Sizes(
         program=program,
         rest=rest,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from zogan.data.batch import BatchSize
 from zogan.models.cut import Cut, CutError, stacks
 from zogan.progress import Progress, Silent
 from zogan.tasks.inference import evaluating, to_device
@@ -96,7 +97,7 @@ class Prefixed(Rows):
 
     Args:
         job: base, rows and task.
-        batch_size: rows in a validation batch.
+        size: of a validation batch.
         filler: computes what is not in the cache yet.
         progress: told how far the cache is.
         splits: those that will be asked for.
@@ -105,19 +106,19 @@ class Prefixed(Rows):
     def __init__(
         self,
         job: Job,
-        batch_size: int,
+        size: BatchSize,
         filler: Filler,
         *,
         progress: Progress = Silent(),
         splits: Sequence[Split] = ("train", "validation"),
     ) -> None:
-        super().__init__(job, batch_size)
+        super().__init__(job, size)
         self.cut = filler.cut
         self.states = {split: filled(job, split, filler, progress) for split in splits}
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated, with what enters the cut: `hidden`, (rows, time, dim)."""
-        return {**super().batch(rows), "hidden": self.states["train"].read(rows)}
+        return {**super().batch(rows), "hidden": self.states["train"].read(rows, packed=self.packs)}
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
@@ -133,7 +134,12 @@ class Prefixed(Rows):
         def enter(rows: list[int]) -> AbstractContextManager[None]:
             return self.cut.replay(self.states["validation"].read(rows).to(device))
 
-        return self.task.monitor(model, self.held_out, self.batch_size, enter)
+        return self.task.monitor(model, self.held_out, self.size, enter)
+
+    def enter(self, rows: list[int], packed: bool) -> AbstractContextManager[None]:
+        """The context in which a model runs on training rows, padded or behind one another."""
+        device = next(self.cut.model.parameters()).device
+        return self.cut.replay(self.states["train"].read(rows, packed=packed).to(device))
 
 
 class Resting(Rows):
@@ -142,8 +148,8 @@ class Resting(Rows):
     What `train.cache: off` gives: the same figures as from a cache, at the price of running that part in every epoch.
     """
 
-    def __init__(self, job: Job, batch_size: int, cut: Cut) -> None:
-        super().__init__(job, batch_size)
+    def __init__(self, job: Job, size: BatchSize, cut: Cut) -> None:
+        super().__init__(job, size)
         self.cut = cut
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
