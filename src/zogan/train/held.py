@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -49,6 +50,7 @@ def hold(job: Job, *, progress: Progress = Silent(), dtype: torch.dtype | None =
     Raises:
         ConfigError: it does not fit.
     """
+    gc.collect()  # of a model that was held before: its layers and hooks know each other
     plan = plan_for(job)
     return InWhole(job, progress, dtype) if plan is None else InPart(job, plan, progress)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import psutil
-import torch
 from torch import nn
 
 from zogan.data.batch import batch_size, ordered
 from zogan.errors import ConfigError
 from zogan.models.cut import stacks
+from zogan.sparse.layer import kernel_of
 from zogan.tasks.job import Job, Split
 from zogan.train.filling import TOKENS_AT_ONCE
 from zogan.weights import headers
@@ -48,7 +49,7 @@ class Sizes:
         program: the process without the model.
         rest: outside of the stack of layers.
         layers: each layer.
-        largest: the largest matrix.
+        largest: the largest matrix that may change.
         activations: kept for backward, for each token and layer.
         tokens: in the largest batch.
     """
@@ -83,7 +84,7 @@ def plan_for(job: Job) -> Plan | None:
     Raises:
         ConfigError: what is asked for does not fit into the memory, with what would.
     """
-    budget, held = job.config.budget, psutil.Process().memory_info().rss
+    budget, held = job.config.budget, program_bytes()
     bound = budget.memory or int(ROOM * psutil.virtual_memory().available) + held
     if job.config.method != "sparse":
         return None
@@ -115,6 +116,12 @@ def plan_for(job: Job) -> Plan | None:
     )
 
 
+@cache
+def program_bytes() -> int:
+    """What the process takes without a model: taken once, for what an earlier model left behind is used again."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
     """Sizes from the shapes of a model, which may be empty.
 
@@ -126,11 +133,17 @@ def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
     found = stacks(model)
     layers = next(iter(found.values()), nn.ModuleList())
     inside = {id(p) for p in layers.parameters()}
-    seen: dict[int, torch.nn.Parameter] = {id(p): p for p in model.parameters()}
     names = job.task.tensor_names(model)
     # A weight that is tied, and stands in the folder once, is empty twice.
     tied = {name for name, _ in model.named_parameters() if name not in names and "pooler." not in name}
     head = set(job.task.head(model))
+    chosen = [
+        module.get_parameter("weight")
+        for path, module in model.named_modules()
+        if kernel_of(module) is not None
+        and not isinstance(module, nn.Embedding)
+        and f"{path}.weight" not in tied | head
+    ]
     rest = sum(
         p.numel() * p.element_size()
         for name, p in model.named_parameters()
@@ -143,7 +156,7 @@ def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
         program=program,
         rest=rest,
         layers=tuple(sum(p.numel() * p.element_size() for p in layer.parameters()) for layer in layers),
-        largest=max(p.numel() for p in seen.values()) * 4,
+        largest=4 * max((p.numel() for p in chosen), default=0),
         activations=max((_activations(layer) for layer in layers), default=0),
         tokens=tokens,
     )
