@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -137,12 +138,14 @@ def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
     # A weight that is tied, and stands in the folder once, is empty twice.
     tied = {name for name, _ in model.named_parameters() if name not in names and "pooler." not in name}
     head = set(job.task.head(model))
+    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
     chosen = [
         module.get_parameter("weight")
         for path, module in model.named_modules()
         if kernel_of(module) is not None
         and not isinstance(module, nn.Embedding)
         and f"{path}.weight" not in tied | head
+        and uses[id(module.weight)] == 1
     ]
     rest = sum(
         p.numel() * p.element_size()
