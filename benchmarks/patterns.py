@@ -14,16 +14,15 @@ import copy
 import json
 import statistics
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 
 import zogan
 from turns import Step, batch, in_turn, ratio, stepper, transformers_loss, zogan_loss
+from zogan.config import Pattern
 from zogan.environment import environment
 from zogan.models import load_causal, open_base
-
-Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 
 
 def main() -> None:

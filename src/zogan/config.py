@@ -14,6 +14,9 @@ from zogan.errors import ConfigError, nearest
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
+Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
+"""What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
+
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -71,7 +74,7 @@ class SelectConfig(Section):
     allocation: Literal["global", "tensor", "row"] = Field(
         "global", description="the best over the whole model, in each tensor, or in each output row"
     )
-    pattern: Literal["elements", "rows", "columns", "blocks", "coupled"] = Field(
+    pattern: Pattern = Field(
         "elements", description="what is chosen as one: weights, rows, columns, blocks, or coupled channels and heads"
     )
     block: Annotated[int, Field(ge=2)] = Field(16, description="pattern blocks: side of a block, weights")

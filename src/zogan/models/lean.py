@@ -107,9 +107,6 @@ class Lean:
                     tensor: Tensor = read_tensor(infos[tensor_name]).to(parameter.dtype)
                     shared[tensor_name] = nn.Parameter(tensor, requires_grad=parameter.requires_grad)
                 module._parameters[attribute] = shared[tensor_name]
-        for module in self.model.modules():
-            if callable(tie := getattr(module, "tie_weights", None)):
-                tie()
         for name, parameter in list(self.model.named_parameters()):
             if not parameter.is_meta:
                 continue

@@ -138,6 +138,7 @@ def _empty(auto: Any, base: Base, dtype: torch.dtype | None) -> PreTrainedModel:
             model: PreTrainedModel = auto.from_config(config, dtype=dtype)
         except Exception as error:  # each model class raises its own
             raise ModelError(f"transformers cannot make it: {brief(error)}", where=str(base.folder)) from None
+    model.tie_weights()  # each parameter was made anew on the meta device
     return model.eval()
 
 

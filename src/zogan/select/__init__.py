@@ -10,6 +10,7 @@ from zogan.progress import Progress
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from zogan.config import Pattern
     from zogan.sparse.selection import Selection
 
 
@@ -20,7 +21,7 @@ def select(
     criterion: str = "gradient",
     density: float = 0.005,
     allocation: Literal["global", "tensor", "row"] = "global",
-    pattern: Literal["elements", "rows", "columns", "blocks", "coupled"] = "elements",
+    pattern: Pattern = "elements",
     block: int = 16,
     loss: Callable[[nn.Module, Any], Tensor] | None = None,
     include: str = ".*",

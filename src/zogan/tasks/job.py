@@ -45,15 +45,19 @@ class Job:
     _encoded: dict[str, list[Example]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
+    def activations(self) -> torch.dtype | None:
+        """Dtype that autocast gives activations; None where they have that of the weights."""
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.train.precision)
+
+    @property
     def dtype(self) -> torch.dtype | None:
         """Of the weights in memory: None, as stored, where activations have that dtype too; otherwise fp32.
 
         Autocast mixes fp32 with either half precision, but not one of these with the other. Whole matrices train in
         fp32 always: AdamW's small steps are nothing in half precision.
         """
-        activations = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.train.precision)
         stored = stored_dtype(headers(self.base.folder), self.base.folder)
-        return None if stored == activations and self.config.method != "full" else torch.float32
+        return None if stored == self.activations and self.config.method != "full" else torch.float32
 
     def examples(self, split: Split) -> list[Example]:
         """The rows of a split as tokens; encoded once."""

@@ -7,11 +7,11 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import psutil
 import torch
@@ -29,6 +29,9 @@ from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Example
 from zogan.train.hidden import DTYPES, LOCK, VALUES, HiddenStates, bytes_wanted, known, make_room
+
+SPLITS: tuple[Split, ...] = ("train", "validation")
+"""Rows that go through the model while it is tuned."""
 
 FORMAT = "zogan-prefix/1"
 SAVE_EVERY_SECONDS = 5.0
@@ -93,7 +96,7 @@ class Whole:
 
     def probe(self, example: Example) -> Float[Tensor, "1 time dim"]:
         """See `Filler`."""
-        with evaluating(self.model), activations(self.model, self.job.config.train.precision):
+        with running(self.job, self.model):
             return self.cut.capture(run_of(self.job, self.model, [example]))
 
     def fill(
@@ -127,7 +130,7 @@ class Streamed:
         """See `Filler`. Of the first part: what enters any layer has its form."""
         self.learn(example)
         self.lean.hold(0, self._ends[0])
-        with evaluating(self.lean.model), activations(self.lean.model, self.job.config.train.precision):
+        with running(self.job, self.lean.model):
             return self.cut.at(self._ends[0]).capture(run_of(self.job, self.lean.model, [example]))
 
     def fill(
@@ -170,7 +173,7 @@ class Streamed:
         if self._known:
             return
         self.lean.hold(0, self._ends[0])
-        with evaluating(self.lean.model), activations(self.lean.model, self.job.config.train.precision):
+        with running(self.job, self.lean.model):
             self.cut.at(self._ends[0]).check(run_of(self.job, self.lean.model, [example]), whole=False)
         self._known = True
 
@@ -188,7 +191,7 @@ def _capture(
     """Run the batches that are not done up to the cut, from the ids or from what entered a lower one."""
     saved = time.monotonic()
     device = next(model.parameters()).device
-    with evaluating(model), activations(model, job.config.train.precision):
+    with running(job, model):
         for place in range(states.done, len(batches)):
             rows = batches[place]
             from_below = source[0].replay(source[1].read(rows).to(device)) if source else nullcontext()
@@ -255,9 +258,9 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
         lock.release()
 
 
-def activations(model: nn.Module, precision: str) -> AbstractContextManager[Any]:
-    """Autocast to a dtype of activations, as training does it."""
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
-    if dtype is None:
-        return nullcontext()
-    return torch.autocast(next(model.parameters()).device.type, dtype)
+@contextmanager
+def running(job: Job, model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradient, and activations in the dtype that training gives them."""
+    device, dtype = next(model.parameters()).device.type, job.activations
+    with evaluating(model), torch.autocast(device, dtype) if dtype else nullcontext():
+        yield

@@ -10,10 +10,9 @@ from torch import nn
 
 from zogan.models.lean import Lean
 from zogan.progress import Progress, Silent
-from zogan.tasks.inference import evaluating
 from zogan.tasks.job import Job
-from zogan.train.filling import Filler, Streamed, Whole, activations, filled, run_of
-from zogan.train.plan import SPLITS, Plan, plan_for
+from zogan.train.filling import SPLITS, Filler, Streamed, Whole, filled, run_of, running
+from zogan.train.plan import Plan, plan_for
 from zogan.train.prefix import Frozen, cut_by_depth, cut_by_training, owned
 
 
@@ -98,7 +97,7 @@ class InPart:
         self._filler.learn(examples[0])
         lean.hold(plan.index, number, first=cut.needs_first)
         hidden = states["train"].read([0])
-        with evaluating(self.model), activations(self.model, job.config.train.precision), cut.replay(hidden):
+        with running(job, self.model), cut.replay(hidden):
             cut.capture(run_of(job, self.model, examples[:1]))
         self._frozen = Frozen(cut, owned(self.model, cut.before))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,15 +11,13 @@ from torch import nn
 from zogan.data.batch import batch_size, ordered
 from zogan.errors import ConfigError
 from zogan.models.cut import stacks
-from zogan.sparse.layer import kernel_of
-from zogan.tasks.job import Job, Split
-from zogan.train.filling import TOKENS_AT_ONCE
+from zogan.select.saliency import eligible
+from zogan.tasks.job import Job
+from zogan.train.filling import SPLITS, TOKENS_AT_ONCE
 from zogan.weights import headers
 
 ROOM = 0.9
 """Share of the free memory that is taken where no bound is given."""
-
-SPLITS: tuple[Split, ...] = ("train", "validation")
 
 LOGITS_BYTES = 3 * 2**26
 VALUE_BYTES = 64
@@ -134,32 +131,15 @@ def measure(job: Job, model: nn.Module, *, program: int) -> Sizes:
     found = stacks(model)
     layers = next(iter(found.values()), nn.ModuleList())
     inside = {id(p) for p in layers.parameters()}
-    names = job.task.tensor_names(model)
-    # A weight that is tied, and stands in the folder once, is empty twice.
-    tied = {name for name, _ in model.named_parameters() if name not in names and "pooler." not in name}
-    head = set(job.task.head(model))
-    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
-    chosen = [
-        module.get_parameter("weight")
-        for path, module in model.named_modules()
-        if kernel_of(module) is not None
-        and not isinstance(module, nn.Embedding)
-        and f"{path}.weight" not in tied | head
-        and uses[id(module.weight)] == 1
-    ]
-    rest = sum(
-        p.numel() * p.element_size()
-        for name, p in model.named_parameters()
-        if id(p) not in inside and (name not in tied or name in head)
-    )
+    chosen = eligible(model, whole=job.task.head(model)).values()
     lengths = [len(example.ids) for split in SPLITS for example in job.examples(split)]
     batches = ordered(lengths, batch_size(job.config.train))
     tokens = max(len(rows) * lengths[rows[0]] for rows in batches)
     return Sizes(
         program=program,
-        rest=rest,
+        rest=sum(p.numel() * p.element_size() for p in model.parameters() if id(p) not in inside),
         layers=tuple(sum(p.numel() * p.element_size() for p in layer.parameters()) for layer in layers),
-        largest=4 * max((p.numel() for p in chosen), default=0),
+        largest=4 * max(p.numel() for p in chosen),
         activations=max((_activations(layer) for layer in layers), default=0),
         tokens=tokens,
     )

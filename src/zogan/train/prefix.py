@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor, nn
 
 from zogan.data.batch import BatchSize
 from zogan.models.cut import Cut, CutError, stacks
 from zogan.progress import Progress, Silent
-from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.feed import Rows
-from zogan.train.filling import Filler, activations, filled
+from zogan.train.filling import SPLITS, Filler, filled, run_of, running
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ def _cut(
 ) -> Frozen | None:
     reason = "it has no list of like layers"
     for name, layers in stacks(model).items():
-        if index(layers) < 1:
+        place = index(layers)
+        if place < 1:
             return None
-        cut = Cut(model, name, index(layers))
+        cut = Cut(model, name, place)
         try:
             _check(job, model, cut)
         except CutError as error:
@@ -81,9 +82,8 @@ def _cut(
 def _check(job: Job, model: nn.Module, cut: Cut) -> None:
     """Two short rows show whether replaying is the same."""
     examples = sorted(job.examples("train"), key=lambda example: len(example.ids))[:2]
-    batch = to_device(job.task.collate(examples), next(model.parameters()).device)
-    with evaluating(model), activations(model, job.config.train.precision):
-        cut.check(lambda: job.task.loss(model, batch)[0])
+    with running(job, model):
+        cut.check(run_of(job, model, examples))
 
 
 def owned(model: nn.Module, modules: frozenset[nn.Module]) -> frozenset[str]:
@@ -110,7 +110,7 @@ class Prefixed(Rows):
         filler: Filler,
         *,
         progress: Progress = Silent(),
-        splits: Sequence[Split] = ("train", "validation"),
+        splits: Sequence[Split] = SPLITS,
     ) -> None:
         super().__init__(job, size)
         self.cut = filler.cut
@@ -129,17 +129,15 @@ class Prefixed(Rows):
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
-        device = next(model.parameters()).device
-
-        def enter(rows: list[int]) -> AbstractContextManager[None]:
-            return self.cut.replay(self.states["validation"].read(rows).to(device))
-
-        return self.task.monitor(model, self.held_out, self.size, enter)
+        return self.task.monitor(model, self.held_out, self.size, partial(self._replay, "validation"))
 
     def enter(self, rows: list[int], packed: bool) -> AbstractContextManager[None]:
         """The context in which a model runs on training rows, padded or behind one another."""
-        device = next(self.cut.model.parameters()).device
-        return self.cut.replay(self.states["train"].read(rows, packed=packed).to(device))
+        return self._replay("train", rows, packed=packed)
+
+    def _replay(self, split: Split, rows: list[int], *, packed: bool = False) -> AbstractContextManager[None]:
+        hidden = self.states[split].read(rows, packed=packed)
+        return self.cut.replay(hidden.to(next(self.cut.model.parameters()).device))
 
 
 class Resting(Rows):
