@@ -7,25 +7,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
+import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import data
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError
 from zogan.models.lean import Lean
+from zogan.patch import Patch
 from zogan.progress import Silent
+from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
-from zogan.train import filling, held, plan, tune
+from zogan.tasks.task import ClassPredictions, Predictions, TextPredictions
+from zogan.train import filling, forward, held, tune
 from zogan.train.held import InPart, InWhole, hold
 from zogan.train.job import Tuned
-from zogan.train.plan import Plan, Sizes, measure, plan_for
+from zogan.train.need import to_evaluate, to_tune
+from zogan.train.plan import Plan
 
 MakeJob = Callable[..., Job]
 LAYERS = 5
+KINDS: dict[str, tuple[str, Callable[..., Path], dict[str, Any]]] = {
+    "generation": ("generation", tiny_decoder, {}),
+    "new head": ("classification", tiny_encoder, {"pooling": "mean", "normalize": True}),
+    "own head": ("classification", tiny_encoder, {"labels": data.LABELS}),
+    "new head on a decoder": ("classification", tiny_decoder, {"head": False}),
+    "a decoder's own head": ("classification", tiny_decoder, {"labels": data.LABELS}),
+}
 
 
 class Listener(Silent):
@@ -49,11 +59,10 @@ class Listener(Silent):
 
 @pytest.fixture
 def make(tmp_path: Path) -> MakeJob:
-    def make(task: str = "generation", *, cache: str = "cache", base: dict[str, Any] | None = None, **keys: Any) -> Job:
-        folder = tmp_path / "job"
+    def make(kind: str = "generation", *, cache: str = "cache", **keys: Any) -> Job:
+        folder, (task, tiny, base) = tmp_path / "job", KINDS[kind]
         if not folder.exists():
-            tiny = tiny_encoder if task == "classification" else tiny_decoder
-            tiny(folder / "base", layers=LAYERS, width=16, **(base or {}))
+            tiny(folder / "base", layers=LAYERS, width=16, **base)
         splits = data.write_splits(folder, task, train=12, validation=5, test=3)  # type: ignore[arg-type]
         keys = {"budget": {"density": 0.05, "depth": 2}, "train": {"epochs": 2, "batch_size": 4, "rate": 0.01}} | keys
         return open_job(data.make_config(folder, task, data=splits, **keys), cache=tmp_path / cache)
@@ -62,9 +71,9 @@ def make(tmp_path: Path) -> MakeJob:
 
 
 @pytest.fixture
-def in_part(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    def in_part(at_once: int) -> None:
-        monkeypatch.setattr(held, "plan_for", lambda job: Plan(LAYERS - 2, at_once, 10**9))
+def in_part(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def in_part(at_once: int, index: int = LAYERS - 2) -> None:
+        monkeypatch.setattr(held, "plan_for", lambda job, need: Plan(index, at_once, 10**9))
 
     return in_part
 
@@ -75,14 +84,14 @@ def saved(tuned: Tuned, path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
-@pytest.mark.parametrize("task", ["classification", "generation"])
+@pytest.mark.parametrize("kind", ["new head", "own head", "generation"])
 def test_the_patch_is_that_of_the_whole_model(
-    make: MakeJob, in_part: Callable[[int], None], tmp_path: Path, task: str, at_once: int
+    make: MakeJob, in_part: Callable[[int], None], tmp_path: Path, kind: str, at_once: int
 ) -> None:
-    whole = tune(make(task))
+    whole = tune(make(kind))
     in_part(at_once)
     listener = Listener()
-    part = tune(make(task, cache="other"), progress=listener)
+    part = tune(make(kind, cache="other"), progress=listener)
     assert saved(part, tmp_path / "part") == saved(whole, tmp_path / "whole")
     assert part.parameters == whole.parameters
     parts = math.ceil((LAYERS - 2) / at_once)
@@ -116,7 +125,7 @@ def test_a_killed_one_goes_on(
     tmp_path: Path,
     kill_at: int,
 ) -> None:
-    monkeypatch.setattr(filling, "TOKENS_AT_ONCE", 1)  # one row at once: 12 batches of the training rows
+    monkeypatch.setattr(forward, "TOKENS_AT_ONCE", 1)  # one row at once: 12 batches of the training rows
     whole = tune(make())
     monkeypatch.setattr(filling, "SAVE_EVERY_SECONDS", -1.0)
     in_part(1)
@@ -140,7 +149,7 @@ def test_position_biases_of_the_first_layer_go_along(make: MakeJob, in_part: Cal
     # held by the cut's own tests for the whole model; here: the first layer stays where it is needed
     job = make()
     in_part(1)
-    part = hold(job)
+    part = hold(job, to_tune(job))
     assert isinstance(part, InPart)
     frozen = part.by_depth()
     assert frozen is not None
@@ -155,60 +164,72 @@ def names(part: InPart) -> list[str]:
     return [name for name, _ in part.model.named_parameters() if name not in frozen.names]
 
 
-def test_where_it_fits_it_is_whole(make: MakeJob) -> None:
-    assert plan_for(make()) is None
-    assert isinstance(hold(make()), InWhole)
-    assert plan_for(make(budget={"memory": "20GB"})) is None
-    assert plan_for(make(method="full", budget={"memory": "1MB"})) is None
+@pytest.mark.parametrize("kind", ["new head", "new head on a decoder"])
+def test_a_head_alone_is_that_of_the_whole_model(
+    make: MakeJob, in_part: Callable[..., None], tmp_path: Path, kind: str
+) -> None:
+    keys: dict[str, Any] = {"method": "head", "evaluate": {"batch_size": 4}}  # features are computed in these
+    whole = tune(make(kind, **keys))
+    in_part(2, LAYERS - 1)
+    part = tune(make(kind, **keys), progress=(listener := Listener()))
+    assert saved(part, tmp_path / "part") == saved(whole, tmp_path / "whole")
+    assert [epoch.validation_score for epoch in part.epochs] == [epoch.validation_score for epoch in whole.epochs]
+    assert part.parameters == whole.parameters
+    assert listener.done[-1] == 2 * 2  # five validation rows in batches of four, through four layers
 
 
-def test_the_bound_decides(make: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, sizes = 10**9, None
+def same(ours: Predictions, theirs: Predictions) -> bool:
+    if isinstance(ours, ClassPredictions) and isinstance(theirs, ClassPredictions):
+        return np.array_equal(ours.probabilities, theirs.probabilities) and np.array_equal(ours.losses, theirs.losses)
+    assert isinstance(ours, TextPredictions)
+    assert isinstance(theirs, TextPredictions)
+    return np.array_equal(ours.losses, theirs.losses) and np.array_equal(ours.tokens, theirs.tokens)
 
-    def measured(job: Job, model: nn.Module, *, program: int) -> Sizes:
-        return Sizes(program=0, rest=layer, layers=(layer,) * LAYERS, largest=0, activations=0, tokens=1)
 
-    monkeypatch.setattr(plan, "measure", measured)
+@pytest.mark.parametrize("train", [{}, {"cache_dtype": "int8", "precision": "bf16"}], ids=["exact", "rough"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_figures_are_those_of_the_whole_model_to_the_last_bit(
+    make: MakeJob, in_part: Callable[..., None], kind: str, train: dict[str, str]
+) -> None:
+    job = make(kind, train={"epochs": 1, "batch_size": 4, **train}, evaluate={"batch_size": 5, "answers": 0})
+    patch = tune(job).patch
+    assert patch.changes
+    need = to_evaluate(job, "train", [patch])
+    whole = hold(job, need)
+    in_part(2)
+    part = hold(job, need)
+    assert isinstance(whole, InWhole)
+    assert isinstance(part, InPart)
+    said: list[list[Predictions]] = []
+    for one in (whole, part):
+        names, settings = job.task.tensor_names(one.model), job.config.evaluate
+        before = job.task.predict(one.model, job.splits.train, settings, None, one.enter("train"))
+        patch.apply(one.model, names)
+        after = job.task.predict(one.model, job.splits.train, settings, None, one.enter("train"))
+        patch.revert(one.model, names)
+        said.append([before, after])
+    assert not same(*said[0])
+    assert all(map(same, *said))
 
-    def planned(memory: str, depth: Any = 2) -> Plan | None:
-        return plan_for(make(budget={"memory": memory, "depth": depth, "density": 1e-9}))
 
-    assert planned("6.3GB") is None
-    assert planned("6.1GB") == Plan(3, 3, 4 * layer + plan.LOGITS_BYTES * 0 + _peak(sizes, 3))
-    tight = planned("3.3GB")
-    assert tight is not None
-    assert (tight.index, tight.at_once) == (3, 2)
+def test_what_is_changed_below_is_refused(make: MakeJob, in_part: Callable[..., None]) -> None:
+    job = make(evaluate={"answers": 0})
+    model, name = job.task.model(seed=0), "model.embed_tokens.weight"
+    old = model.get_parameter(name).detach().reshape(-1)[:1].clone()
+    deltas = {name: Delta(torch.arange(1), old, old + 1)}
+    patch = Patch.capture(deltas, job.task.tensor_names(model), job.base.fingerprint, job.base.folder)
+    in_part(2)
     with pytest.raises(
-        ConfigError, match=r"budget\.memory: tuning 5 of 5 layers takes about 6\.2 GB, and 5\.0 GB may be"
+        ConfigError, match=r"a patch changes 'model\.embed_tokens\.weight', which runs below the layers"
     ):
-        planned("5GB", depth="all")
-    with pytest.raises(ConfigError, match=r"Up to 3 of 5 layers fit: --set budget\.depth=3"):
-        planned("4.3GB", depth=4)
-    with pytest.raises(ConfigError, match=r"One layer takes about 2\.2 GB: --set budget\.memory=2\.2GB"):
-        planned("2GB", depth=1)
+        hold(job, to_evaluate(job, "test", [patch]))
 
 
-def _peak(_: object, at_once: int) -> int:
-    return 0 * at_once
-
-
-def test_sizes_are_those_of_the_model(make: MakeJob) -> None:
-    job = make()
-    model = job.task.model(seed=0, dtype=torch.float32)
-    empty = job.task.model(seed=0, dtype=torch.float32, empty=True)
-    sizes, other = measure(job, model, program=7), measure(job, empty, program=7)
-    assert sizes == other
-    assert sizes.rest + sum(sizes.layers) == sum(p.numel() * 4 for p in model.parameters())
-    assert len(sizes.layers) == LAYERS
-    assert sizes.program == 7
-    longest = max(len(example.ids) for example in job.examples("train"))
-    assert sizes.tokens == 4 * longest
-
-
-def test_the_machines_memory_is_the_bound_where_none_is_given(make: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Memory:
-        available = 1
-
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory)
-    with pytest.raises(ConfigError, match="budget: tuning 2 of 5 layers takes about"):
-        plan_for(make())
+def test_figures_of_batches_of_another_size_have_a_cache_of_their_own(
+    make: MakeJob, in_part: Callable[..., None]
+) -> None:
+    in_part(3)
+    for size, computed in ((4, 3), (4, None), (5, 3), (12, 1)):
+        job, listener = make(evaluate={"batch_size": size, "answers": 0}), Listener()
+        hold(job, to_evaluate(job, "train"), progress=listener)
+        assert (listener.done[-1] if listener.done else None) == computed

@@ -17,7 +17,7 @@ from zogan.models.cut import Cut
 from zogan.progress import Silent
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
-from zogan.train import filling, prefix, tune
+from zogan.train import filling, forward, prefix, tune
 from zogan.train.feed import Rows
 from zogan.train.filling import Whole, resident_bytes
 from zogan.train.job import Tuned, selection_for
@@ -152,7 +152,7 @@ def test_it_may_be_kept_in_fewer_bits(make: MakeJob, dtype: str) -> None:
 
 
 def test_a_killed_one_goes_on(make: MakeJob, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(filling, "TOKENS_AT_ONCE", 1)  # one row at once
+    monkeypatch.setattr(forward, "TOKENS_AT_ONCE", 1)  # one row at once
     monkeypatch.setattr(filling, "SAVE_EVERY_SECONDS", -1.0)
     job = make()
     model = job.task.model(seed=0)
@@ -229,8 +229,11 @@ def test_a_full_disk_is_told(make: MakeJob, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_so_much_stays_in_memory(make: MakeJob) -> None:
-    assert resident_bytes(make(train={"cache_memory": "2KB"}).config.train) == 2000
-    assert resident_bytes(make().config.train) > 10**8
+    assert resident_bytes(make(train={"cache_memory": "2KB"}).config) == 2000
+    assert resident_bytes(make().config) > 10**8
+    bound = {"density": 0.05, "depth": 1, "memory": "20GB"}
+    assert resident_bytes(make(budget=bound).config) == 0
+    assert resident_bytes(make(budget=bound, train={"cache_memory": "2KB"}).config) == 2000
     tune(make(train={"cache_memory": 0}))
 
 

@@ -119,8 +119,10 @@ class Classification:
         rows = max(len(examples), 1)
         return Monitor(loss / rows, (wrong / rows, loss / rows))
 
-    def features(self, model: nn.Module, examples: Sequence[Example], size: BatchSize) -> Float[Tensor, "rows dim"]:
-        """What the new head reads, for each example in order: all that training a head alone needs.
+    def features(
+        self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing
+    ) -> Float[Tensor, "rows dim"]:
+        """What the new head reads, for each example in order: all that training a head alone needs. See `monitor`.
 
         Raises:
             ModelError: the base keeps its own head.
@@ -130,11 +132,17 @@ class Classification:
         found = model.head.weight.new_empty((len(examples), model.head.in_features))
         with evaluating(model):
             for indices, batch in batches(self, model, examples, size):
-                found[indices] = model.features(batch["input_ids"], batch["attention_mask"])
+                with enter(indices):
+                    found[indices] = model.features(batch["input_ids"], batch["attention_mask"])
         return found.detach()
 
     def predict(
-        self, model: nn.Module, rows: Sequence[Row], settings: EvaluateConfig, progress: Progress | None = None
+        self,
+        model: nn.Module,
+        rows: Sequence[Row],
+        settings: EvaluateConfig,
+        progress: Progress | None = None,
+        enter: Enter = enter_nothing,
     ) -> ClassPredictions:
         """See `Task`."""
         examples = self.encode(rows)
@@ -146,7 +154,9 @@ class Classification:
         done = 0
         with evaluating(model):
             for indices, batch in batches(self, model, examples, batch_size(settings)):
-                logs = self._logits(model, batch).double().log_softmax(dim=1).cpu()  # (rows, labels)
+                with enter(indices):
+                    logits = self._logits(model, batch)
+                logs = logits.double().log_softmax(dim=1).cpu()  # (rows, labels)
                 probabilities[indices] = logs.exp().numpy()
                 losses[indices] = -logs[torch.arange(len(indices)), batch["labels"].cpu()].numpy()
                 done += len(indices)

@@ -123,7 +123,12 @@ class Generation:
         return Monitor(mean, (mean,))
 
     def predict(
-        self, model: nn.Module, rows: Sequence[Row], settings: EvaluateConfig, progress: Progress | None = None
+        self,
+        model: nn.Module,
+        rows: Sequence[Row],
+        settings: EvaluateConfig,
+        progress: Progress | None = None,
+        enter: Enter = enter_nothing,
     ) -> TextPredictions:
         """See `Task`. All rows have a loss; the first `settings.answers` are answered too."""
         examples = self.encode(rows)
@@ -134,7 +139,8 @@ class Generation:
         done = 0
         with evaluating(model):
             for indices, batch in batches(self, model, examples, batch_size(settings)):
-                each, places = labelled_losses(model, batch)
+                with enter(indices):
+                    each, places = labelled_losses(model, batch)
                 losses[indices] = torch.zeros(len(indices)).double().index_add(0, places.cpu(), each.double().cpu())
                 tokens[indices] = places.bincount(minlength=len(indices)).cpu().numpy()
                 done += len(indices)

@@ -151,9 +151,22 @@ class Task(Protocol):
         """
 
     def predict(
-        self, model: nn.Module, rows: Sequence[Row], settings: EvaluateConfig, progress: Progress | None = None
+        self,
+        model: nn.Module,
+        rows: Sequence[Row],
+        settings: EvaluateConfig,
+        progress: Progress | None = None,
+        enter: Enter = enter_nothing,
     ) -> Predictions:
-        """What the model says of the rows, in their order."""
+        """What the model says of the rows, in their order.
+
+        Args:
+            model: the task's.
+            rows: whose target is known.
+            settings: batches, and how many answers.
+            progress: told of rows predicted.
+            enter: gives for a batch's rows the context in which the model runs on them; no answer is given there.
+        """
 
     def describe(self) -> dict[str, Any]:
         """What a patch must record so that its result can be used, as JSON values."""

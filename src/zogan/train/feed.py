@@ -13,7 +13,7 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
-from zogan.tasks.task import IGNORED, Batch, Example, Monitor
+from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, enter_nothing
 
 
 def targets(batch: Batch) -> int:
@@ -60,12 +60,22 @@ class Features:
         task: with a new head.
         model: its model.
         rows: the feed that would run the body.
+        enter: gives for training rows the context in which the model runs on them.
+        enter_held_out: the same for validation rows.
     """
 
-    def __init__(self, task: Classification, model: nn.Module, rows: Rows) -> None:
+    def __init__(
+        self,
+        task: Classification,
+        model: nn.Module,
+        rows: Rows,
+        enter: Enter = enter_nothing,
+        enter_held_out: Enter = enter_nothing,
+    ) -> None:
         self.task = task
-        self.features, self.labels = _of(task, model, rows.examples, rows.size)
-        self.held_out = dict(zip(("features", "labels"), _of(task, model, rows.held_out, rows.size), strict=True))
+        self.features, self.labels = _of(task, model, rows.examples, rows.size, enter)
+        held_out = _of(task, model, rows.held_out, rows.size, enter_held_out)
+        self.held_out = dict(zip(("features", "labels"), held_out, strict=True))
         # Tokens cut the batches as they would cut those of the rows; otherwise one row is like another.
         self.lengths = list(rows.lengths) if rows.by_tokens else [1] * len(self.labels)
 
@@ -89,7 +99,7 @@ class Features:
 
 
 def _of(
-    task: Classification, model: nn.Module, examples: Sequence[Example], size: BatchSize
+    task: Classification, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter
 ) -> tuple[Float[Tensor, "rows dim"], Tensor]:
-    features = task.features(model, examples, size)
+    features = task.features(model, examples, size, enter)
     return features, torch.tensor([example.labels[0] for example in examples], device=features.device)

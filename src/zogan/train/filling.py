@@ -14,37 +14,38 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import psutil
-import torch
 from filelock import FileLock, Timeout
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zogan.config import TrainConfig
-from zogan.data.batch import Tokens, ordered
+from zogan.config import Config
+from zogan.data.batch import ordered
 from zogan.errors import RunError
 from zogan.models.cut import Cut
 from zogan.models.lean import Lean
 from zogan.progress import Progress
-from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Example
-from zogan.train.hidden import DTYPES, LOCK, VALUES, HiddenStates, bytes_wanted, known, make_room
-
-SPLITS: tuple[Split, ...] = ("train", "validation")
-"""Rows that go through the model while it is tuned."""
+from zogan.train.forward import Forward, as_trained, run_of
+from zogan.train.hidden import LOCK, VALUES, HiddenStates, bytes_wanted, known, make_room
 
 FORMAT = "zogan-prefix/1"
 SAVE_EVERY_SECONDS = 5.0
-TOKENS_AT_ONCE = 4096
 DISK_LIMIT = 20 * 10**9
 """Bytes of caches in the user's cache folder; those used longest ago go first."""
 
 
 @runtime_checkable
 class Filler(Protocol):
-    """Computes what enters a cut."""
+    """Computes what enters a cut.
+
+    Attributes:
+        cut: that the states enter.
+        forward: how the rows come there.
+    """
 
     cut: Cut
+    forward: Forward
 
     def probe(self, example: Example) -> Float[Tensor, "1 time dim"]:
         """What enters the cut for one row."""
@@ -61,10 +62,10 @@ def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> Hidden
     Raises:
         RunError: the disk is too full for them.
     """
-    settings, examples = job.config.train, job.examples(split)
+    forward, examples = filler.forward, job.examples(split)
     lengths = [len(example.ids) for example in examples]
-    batches = ordered(lengths, Tokens(TOKENS_AT_ONCE))
-    folder = job.cache / "prefix" / _key(job, examples, filler.cut)
+    batches = ordered(lengths, forward.size)
+    folder = job.cache / "prefix" / _key(job, examples, filler)
     make_room(folder.parent, folder, DISK_LIMIT)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder, progress):
@@ -73,9 +74,9 @@ def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> Hidden
             hidden = filler.probe(min(examples, key=lambda example: len(example.ids)))
             found = hidden.shape[2], hidden.dtype
         dim, computed = found
-        dtype = DTYPES[settings.cache_dtype] if settings.cache_dtype else computed
+        dtype = forward.kept or computed
         _enough(folder, bytes_wanted(lengths, dim, dtype))
-        states = HiddenStates(folder, lengths, dim, dtype, computed, resident=resident_bytes(settings))
+        states = HiddenStates(folder, lengths, dim, dtype, computed, resident=resident_bytes(job.config))
         (folder / VALUES).touch()
         if states.done < len(batches):
             filler.fill(states, examples, batches, progress)
@@ -83,7 +84,7 @@ def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> Hidden
 
 
 class Whole:
-    """By the whole model in memory.
+    """By the whole model in memory, as it is trained.
 
     Args:
         job: whose task runs.
@@ -92,11 +93,11 @@ class Whole:
     """
 
     def __init__(self, job: Job, model: nn.Module, cut: Cut) -> None:
-        self.job, self.model, self.cut = job, model, cut
+        self.job, self.model, self.cut, self.forward = job, model, cut, as_trained(job)
 
     def probe(self, example: Example) -> Float[Tensor, "1 time dim"]:
         """See `Filler`."""
-        with running(self.job, self.model):
+        with self.forward.running(self.model):
             return self.cut.capture(run_of(self.job, self.model, [example]))
 
     def fill(
@@ -104,7 +105,8 @@ class Whole:
     ) -> None:
         """See `Filler`."""
         progress.start("cache", len(batches))
-        _capture(self.job, self.model, self.cut, states, None, examples, batches, progress.advance)
+        with self.forward.running(self.model):
+            _capture(self.job, self.model, self.cut, states, None, examples, batches, progress.advance)
 
 
 class Streamed:
@@ -118,10 +120,11 @@ class Streamed:
         lean: the job's model.
         index: of the first layer above the cut.
         at_once: layers in memory.
+        forward: how the rows go through them.
     """
 
-    def __init__(self, job: Job, lean: Lean, index: int, at_once: int) -> None:
-        self.job, self.lean, self.at_once = job, lean, at_once
+    def __init__(self, job: Job, lean: Lean, index: int, at_once: int, forward: Forward) -> None:
+        self.job, self.lean, self.at_once, self.forward = job, lean, at_once, forward
         self.cut = Cut(lean.model, lean.stack, index)
         self._ends = [*range(at_once, index, at_once), index]
         self._known = False
@@ -130,7 +133,7 @@ class Streamed:
         """See `Filler`. Of the first part: what enters any layer has its form."""
         self.learn(example)
         self.lean.hold(0, self._ends[0])
-        with running(self.job, self.lean.model):
+        with self.forward.running(self.lean.model):
             return self.cut.at(self._ends[0]).capture(run_of(self.job, self.lean.model, [example]))
 
     def fill(
@@ -147,16 +150,17 @@ class Streamed:
             self.lean.hold(start, end, first=self.cut.needs_first)
             source = (self.cut.at(start), parts[place - 1]) if place else None
             before = place * len(batches)
-            _capture(
-                self.job,
-                self.lean.model,
-                self.cut.at(end),
-                parts[place],
-                source,
-                examples,
-                batches,
-                partial(_advance, progress, before),
-            )
+            with self.forward.running(self.lean.model):
+                _capture(
+                    self.job,
+                    self.lean.model,
+                    self.cut.at(end),
+                    parts[place],
+                    source,
+                    examples,
+                    batches,
+                    partial(_advance, progress, before),
+                )
             if place:
                 shutil.rmtree(parts[place - 1].folder)
         self.lean.hold(0, 0)
@@ -173,8 +177,10 @@ class Streamed:
         if self._known:
             return
         self.lean.hold(0, self._ends[0])
-        with running(self.job, self.lean.model):
-            self.cut.at(self._ends[0]).check(run_of(self.job, self.lean.model, [example]), whole=False)
+        first = self.cut.at(self._ends[0])
+        with self.forward.running(self.lean.model):
+            first.check(run_of(self.job, self.lean.model, [example]), whole=False)
+        self.cut.before |= first.before
         self._known = True
 
 
@@ -191,16 +197,15 @@ def _capture(
     """Run the batches that are not done up to the cut, from the ids or from what entered a lower one."""
     saved = time.monotonic()
     device = next(model.parameters()).device
-    with running(job, model):
-        for place in range(states.done, len(batches)):
-            rows = batches[place]
-            from_below = source[0].replay(source[1].read(rows).to(device)) if source else nullcontext()
-            with from_below:
-                states.write(rows, cut.capture(run_of(job, model, [examples[row] for row in rows])))
-            advance(place + 1)
-            if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                states.mark(place + 1)
-                saved = time.monotonic()
+    for place in range(states.done, len(batches)):
+        rows = batches[place]
+        from_below = source[0].replay(source[1].read(rows).to(device)) if source else nullcontext()
+        with from_below:
+            states.write(rows, cut.capture(run_of(job, model, [examples[row] for row in rows])))
+        advance(place + 1)
+        if time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            states.mark(place + 1)
+            saved = time.monotonic()
     states.mark(len(batches))
 
 
@@ -208,29 +213,23 @@ def _advance(progress: Progress, before: int, count: int) -> None:
     progress.advance(before + count)
 
 
-def run_of(job: Job, model: nn.Module, examples: Sequence[Example]) -> Callable[[], Tensor]:
-    """One run of the model on some rows."""
-    batch = to_device(job.task.collate(examples), next(model.parameters()).device)
-    return lambda: job.task.loss(model, batch)[0]
-
-
-def _key(job: Job, examples: Sequence[Example], cut: Cut) -> str:
-    """Of all that the states hang on: base, tokens of each row, place, and dtypes; seeds and settings are not in it."""
+def _key(job: Job, examples: Sequence[Example], filler: Filler) -> str:
+    """Of all that the states hang on: base, tokens of each row, place, batches and dtypes; no seed is in it."""
+    cut = filler.cut
     sha = hashlib.sha256()
     for example in examples:
         sha.update(json.dumps(example.ids).encode())
-    settings = job.config.train
     about = [FORMAT, version("torch"), version("transformers"), job.base.fingerprint.whole, sha.hexdigest(), str(cut)]
-    about += [str(job.dtype), settings.precision, str(settings.cache_dtype)]
+    about += [str(job.dtype), repr(filler.forward)]
     about += [next(cut.model.parameters()).device.type]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:32]
 
 
-def resident_bytes(settings: TrainConfig) -> int:
-    """So many bytes of a cache may stay in memory."""
-    if settings.cache_memory is not None:
-        return settings.cache_memory
-    return int(psutil.virtual_memory().total // 4)
+def resident_bytes(config: Config) -> int:
+    """So many bytes of a cache may stay in memory; where that has a bound, it is for the model."""
+    if config.train.cache_memory is not None:
+        return config.train.cache_memory
+    return 0 if config.budget.memory is not None else int(psutil.virtual_memory().total // 4)
 
 
 def _enough(folder: Path, wanted: int) -> None:
@@ -256,11 +255,3 @@ def _alone(folder: Path, progress: Progress) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def running(job: Job, model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradient, and activations in the dtype that training gives them."""
-    device, dtype = next(model.parameters()).device.type, job.activations
-    with evaluating(model), torch.autocast(device, dtype) if dtype else nullcontext():
-        yield

@@ -8,12 +8,16 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from zogan.errors import ConfigError
 from zogan.models.lean import Lean
 from zogan.progress import Progress, Silent
-from zogan.tasks.job import Job
-from zogan.train.filling import SPLITS, Filler, Streamed, Whole, filled, run_of, running
+from zogan.tasks.job import Job, Split
+from zogan.tasks.task import Enter, enter_nothing
+from zogan.train.filling import Filler, Streamed, Whole, filled
+from zogan.train.forward import run_of
+from zogan.train.need import Need
 from zogan.train.plan import Plan, plan_for
-from zogan.train.prefix import Frozen, cut_by_depth, cut_by_training, owned
+from zogan.train.prefix import Frozen, cut_by_depth, cut_by_training, from_cache, owned
 
 
 @runtime_checkable
@@ -37,12 +41,16 @@ class Held(Protocol):
     def filler(self, frozen: Frozen) -> Filler:
         """What computes the prefix cache."""
 
+    def enter(self, split: Split) -> Enter:
+        """Gives for rows of a split, of those that were asked for, the context in which the model runs on them."""
 
-def hold(job: Job, *, progress: Progress = Silent(), dtype: torch.dtype | None = None) -> Held:
+
+def hold(job: Job, need: Need, *, progress: Progress = Silent(), dtype: torch.dtype | None = None) -> Held:
     """Have the job's model in memory, whole or in part, as `budget:` asks and the machine allows.
 
     Args:
         job: base, rows and task.
+        need: what is asked of the model.
         progress: told how far the prefix cache is, where that must be computed first.
         dtype: of the weights, where it is not the job's.
 
@@ -50,8 +58,8 @@ def hold(job: Job, *, progress: Progress = Silent(), dtype: torch.dtype | None =
         ConfigError: it does not fit.
     """
     gc.collect()  # of a model that was held before: its layers and hooks know each other
-    plan = plan_for(job)
-    return InWhole(job, progress, dtype) if plan is None else InPart(job, plan, progress)
+    plan = plan_for(job, need)
+    return InWhole(job, progress, dtype) if plan is None else InPart(job, need, plan, progress)
 
 
 class InWhole:
@@ -74,11 +82,21 @@ class InWhole:
         """See `Held`."""
         return Whole(self.job, self.model, frozen.cut)
 
+    def enter(self, split: Split) -> Enter:
+        """See `Held`."""
+        return enter_nothing
+
 
 class InPart:
-    """The layers that train, and what stands outside of the stack; the cache is computed beforehand. See `Held`."""
+    """The layers that run again and again, and what stands outside of the stack; the cache is computed beforehand.
 
-    def __init__(self, job: Job, plan: Plan, progress: Progress) -> None:
+    See `Held`.
+
+    Raises:
+        ConfigError: a patch changes what runs below these layers.
+    """
+
+    def __init__(self, job: Job, need: Need, plan: Plan, progress: Progress) -> None:
         self.model = job.task.model(seed=job.config.train.seed, dtype=job.dtype, empty=True)
         names = job.task.tensor_names(self.model)
         infos = {name: p.numel() for name, p in self.model.named_parameters() if name in names or not p.is_meta}
@@ -90,14 +108,20 @@ class InPart:
             f"those below are read from the folder, {plan.at_once} at a time; "
             f"about {plan.peak_bytes / 1e9:.1f} GB at most"
         )
-        self._filler = Streamed(job, lean, plan.index, plan.at_once)
-        states = {split: filled(job, split, self._filler, progress) for split in SPLITS}
-        cut, examples = self._filler.cut, job.examples("train")
-        # What was found in the cache taught nothing of the layers: see once what they are.
+        self._filler = Streamed(job, lean, plan.index, plan.at_once, need.forward)
+        cut, examples = self._filler.cut, job.examples(need.splits[0])
         self._filler.learn(examples[0])
+        changed = {names[name] for name in owned(self.model, cut.before) if name in names} & need.changed
+        if changed:
+            raise ConfigError(
+                f"a patch changes {min(changed)!r}, which runs below the layers that are in memory",
+                where="budget.memory",
+                todo="Evaluate it with memory for the whole model",
+            )
+        self._states = {split: filled(job, split, self._filler, progress) for split in need.splits}
         lean.hold(plan.index, number, first=cut.needs_first)
-        hidden = states["train"].read([0])
-        with running(job, self.model), cut.replay(hidden):
+        # What runs beside the layers that were read one after the other is seen at the cut alone.
+        with need.forward.running(self.model), from_cache(cut, self._states[need.splits[0]], [0]):
             cut.capture(run_of(job, self.model, examples[:1]))
         self._frozen = Frozen(cut, owned(self.model, cut.before))
 
@@ -112,3 +136,8 @@ class InPart:
     def filler(self, frozen: Frozen) -> Filler:
         """See `Held`."""
         return self._filler
+
+    def enter(self, split: Split) -> Enter:
+        """See `Held`."""
+        states = self._states[split]
+        return lambda rows: from_cache(self._frozen.cut, states, rows)

@@ -28,6 +28,7 @@ from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
 from zogan.train.methods import method_for
+from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 
@@ -56,7 +57,7 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
-    held = hold(job, progress=progress)
+    held = hold(job, to_tune(job), progress=progress)
     model = held.model
     if config.method == "sparse" and selection is None:
         selection = selection_for(job, held, progress=progress)
@@ -102,7 +103,7 @@ def selection_for(job: Job, held: Held | None = None, *, progress: Progress = Si
         held: the task's model, where it is in memory already; it is left as it was.
         progress: who is told how far it is.
     """
-    held = held or hold(job, progress=progress, dtype=torch.float32)
+    held = held or hold(job, to_tune(job), progress=progress, dtype=torch.float32)
     model, frozen = held.model, held.by_depth()
     if frozen is None:
         return select_for(job, model, progress=progress)
@@ -121,7 +122,7 @@ def _unpacked(config: Config) -> Config:
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     config, size, model = job.config, batch_size(job.config.evaluate), held.model
     if config.method == "head" and isinstance(job.task, Classification):
-        return Features(job.task, model, Rows(job, size))
+        return Features(job.task, model, Rows(job, size), held.enter("train"), held.enter("validation"))
     frozen = held.by_training() if config.method == "sparse" else None
     if frozen is None:
         return Rows(job, size)

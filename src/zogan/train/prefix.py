@@ -19,7 +19,10 @@ from zogan.progress import Progress, Silent
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.feed import Rows
-from zogan.train.filling import SPLITS, Filler, filled, run_of, running
+from zogan.train.filling import Filler, filled
+from zogan.train.forward import as_trained, run_of
+from zogan.train.hidden import HiddenStates
+from zogan.train.need import SPLITS
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def _cut(
 def _check(job: Job, model: nn.Module, cut: Cut) -> None:
     """Two short rows show whether replaying is the same."""
     examples = sorted(job.examples("train"), key=lambda example: len(example.ids))[:2]
-    with running(job, model):
+    with as_trained(job).running(model):
         cut.check(run_of(job, model, examples))
 
 
@@ -136,8 +139,7 @@ class Prefixed(Rows):
         return self._replay("train", rows, packed=packed)
 
     def _replay(self, split: Split, rows: list[int], *, packed: bool = False) -> AbstractContextManager[None]:
-        hidden = self.states[split].read(rows, packed=packed)
-        return self.cut.replay(hidden.to(next(self.cut.model.parameters()).device))
+        return from_cache(self.cut, self.states[split], rows, packed=packed)
 
 
 class Resting(Rows):
@@ -154,6 +156,13 @@ class Resting(Rows):
         """Sum of losses, and number of targets."""
         resting(self.cut)
         return super().loss(model, batch)
+
+
+def from_cache(
+    cut: Cut, states: HiddenStates, rows: list[int], *, packed: bool = False
+) -> AbstractContextManager[None]:
+    """The context in which a cut model runs on rows whose states are kept, padded or behind one another."""
+    return cut.replay(states.read(rows, packed=packed).to(next(cut.model.parameters()).device))
 
 
 def resting(cut: Cut) -> None:

@@ -1,0 +1,70 @@
+"""What a stage asks of the model: which layers, for which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from zogan.patch import Patch
+from zogan.tasks.generation import Generation
+from zogan.tasks.job import Job, Split
+from zogan.train.forward import Forward, as_measured, as_trained
+
+SPLITS: tuple[Split, ...] = ("train", "validation")
+"""Rows that go through the model while it is tuned."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a stage asks of the model.
+
+    Attributes:
+        verb: what it does with the layers, for messages.
+        depth: topmost layers that it runs again and again, at least.
+        density: share of their weights that changes.
+        splits: whose rows go through the model.
+        forward: how they go through the layers below.
+        trains: whether a layer trains.
+        answers: whether tokens are generated, each of which goes through all layers.
+        changed: tensors of the base that a patch changes; their layers are among those that run again.
+    """
+
+    verb: str
+    depth: int | Literal["all"]
+    density: float
+    splits: tuple[Split, ...]
+    forward: Forward
+    trains: bool = False
+    answers: bool = False
+    changed: frozenset[str] = frozenset()
+
+
+def to_tune(job: Job) -> Need:
+    """What the job's method asks, and the selection before it."""
+    budget = job.config.budget
+    if job.config.method == "head":
+        return Need("fitting a head on", 1, 0.0, SPLITS, as_measured(job))
+    return Need("tuning", budget.depth, budget.density, SPLITS, as_trained(job), trains=True)
+
+
+def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None = None) -> Need:
+    """What figures before and after ask.
+
+    Args:
+        job: base, rows and task.
+        split: which rows.
+        patches: that will be applied; absent, what the job's own may change counts.
+    """
+    config, depth = job.config, to_tune(job).depth
+    if patches is not None:  # adapters stand beside weights of any layer
+        depth = "all" if any(patch.adapters for patch in patches) else 1
+    return Need(
+        "evaluating",
+        depth,
+        config.budget.density,
+        (split,),
+        as_measured(job),
+        answers=isinstance(job.task, Generation) and config.evaluate.answers > 0,
+        changed=frozenset(name for patch in patches or () for name in patch.changes),
+    )
