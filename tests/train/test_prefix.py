@@ -205,6 +205,17 @@ def test_a_head_alone_trains_above_the_last_layer_but_one(make: MakeJob) -> None
     assert "body.embeddings.word_embeddings.weight" in frozen.names
 
 
+def test_the_depth_is_where_it_is_cut_though_only_higher_layers_train(make: MakeJob) -> None:
+    for depth, place in ((2, 1), (1, 2), (3, 2), (99, 2), ("all", 2)):
+        job = make(depth=depth)
+        model = job.task.model(seed=0)
+        model.requires_grad_(False)
+        model.get_submodule("body.encoder.layer.2").requires_grad_(True)
+        frozen = cut_by_training(job, model)
+        assert frozen is not None
+        assert str(frozen.cut) == f"body.encoder.layer.{place}"
+
+
 def test_what_does_not_train_has_no_dropout(make: MakeJob) -> None:
     job = make()
     model = job.task.model(seed=0).train()

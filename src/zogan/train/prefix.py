@@ -46,12 +46,18 @@ def cut_by_depth(job: Job, model: nn.Module, depth: int | str, progress: Progres
 
 
 def cut_by_training(job: Job, model: nn.Module, progress: Progress = Silent()) -> Frozen | None:
-    """Cut below the lowest layer that trains; None where the lowest does, or where the model cannot be cut."""
-    trained = frozenset(name for name, p in model.named_parameters() if p.requires_grad)
+    """Cut below the lowest layer that trains; None where the lowest does, or where the model cannot be cut.
+
+    Where `budget.depth` leaves layers below, the cut is there, though the selection has left out the lowest that may
+    change: its cache is that of the selection, and dropout is where it is without a choice.
+    """
+    trained, depth = frozenset(name for name, p in model.named_parameters() if p.requires_grad), job.config.budget.depth
 
     def lowest(layers: nn.ModuleList) -> int:
         places = [place for place, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())]
-        return min(places, default=len(layers) - 1)
+        found = min(places, default=len(layers) - 1)
+        below = 0 if depth == "all" else len(layers) - depth
+        return min(found, below) if below > 0 else found
 
     return _cut(job, model, lowest, trained, progress)
 
