@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ from torch import nn
 import data
 from tiny import tiny_decoder, tiny_encoder
 from zogan.config import Config
-from zogan.errors import IntegrityError, ModelError, ZoganError
+from zogan.errors import ConfigError, IntegrityError, ModelError, ZoganError
 from zogan.evaluate import evaluate
 from zogan.patch import Patch
 from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.tasks.task import Predictions
+from zogan.train import held
+from zogan.train.plan import Plan
 
 
 def config(folder: Path, task: Any, **keys: Any) -> Config:
@@ -149,3 +152,32 @@ def test_a_patch_of_another_base_is_refused(texts: Job, tmp_path: Path) -> None:
     patch = capture(strange, model, {name: model.get_parameter(name).detach() * 3})
     with pytest.raises(IntegrityError, match="down_proj"):
         evaluate(texts, patch)
+
+
+def changed(job: Job, section: str, **keys: Any) -> Job:
+    """The same job with other options of a section."""
+    tree = {section: getattr(job.config, section).model_copy(update=keys)}
+    return replace(job, config=job.config.model_copy(update=tree))
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("classes", "body.encoder.layer.1.output.dense.weight"), ("texts", "model.layers.1.mlp.up_proj.weight")],
+)
+def test_a_base_larger_than_memory_has_the_same_figures(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, task: str, name: str
+) -> None:
+    job = changed(request.getfixturevalue(task), "evaluate", answers=0, batch_size=5)
+    model = job.task.model(seed=0)
+    new = model.get_parameter(name).detach() * 3
+    before = capture(job, model, {}, tensors=head(job, 1)) if task == "classes" else None
+    patch = capture(job, model, {name: new}, tensors=head(job, 2))
+    whole = evaluate(job, patch, before=before)
+    monkeypatch.setattr(held, "plan_for", lambda job, need: Plan(1, 1, 10**9))
+    assert evaluate(job, patch, before=before) == whole
+
+
+def test_answers_of_a_base_larger_than_memory_are_refused(texts: Job) -> None:
+    small = changed(texts, "budget", memory=10**6)
+    with pytest.raises(ConfigError, match=r"evaluate\.answers: greedy answers need the whole model"):
+        evaluate(small)

@@ -14,8 +14,11 @@ from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
+from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job, Split, open_job
-from zogan.tasks.task import Predictions
+from zogan.tasks.task import Enter, Predictions
+from zogan.train.held import hold
+from zogan.train.need import to_evaluate
 
 Adapt = Callable[[nn.Module, Patch], nn.Module]
 """Puts a patch's adapters into a model that already has its changed weights."""
@@ -48,23 +51,30 @@ def evaluate(
     Raises:
         ModelError: a new head and nothing to compare with; a patch of another task.
         IntegrityError: a patch of another base.
+        ConfigError: the layers that the patches change do not fit into the memory, or greedy answers are asked for and
+            the whole model does not.
     """
     progress = progress or Silent()
     if isinstance(job, Config):
         job = open_job(job, cache=cache, progress=progress)
-    model = _model(job)
-    if job.task.head(model) and before is None:
+    if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
         raise ModelError(
             "this task has a new head, so that the base alone predicts nothing",
             where=job.base.source,
             todo="Pass before=, a patch made with method: head",
         )
-    first = _predict(job, model, before, split, adapt, progress)
+    given = [one for one in (before, patch) if one is not None]
+    for one in given:
+        _made_for(job, one)
+    held = hold(job, to_evaluate(job, split, given), progress=progress)
+    model, enter = held.model, held.enter(split)
+    del held  # and with it the model, once another takes its place
+    first = _predict(job, model, before, split, enter, adapt, progress)
     second = None
     if patch is not None:
         if before is not None and before.adapters:  # their modules cannot be taken out again
-            model = _model(job)
-        second = _predict(job, model, patch, split, adapt, progress)
+            model = job.task.model(seed=job.config.train.seed, dtype=job.dtype)
+        second = _predict(job, model, patch, split, enter, adapt, progress)
     before_is: Literal["base", "head_only"] = "base" if before is None else "head_only"
     return compare(
         getattr(job.splits, split),
@@ -77,34 +87,32 @@ def evaluate(
     )
 
 
-def _model(job: Job) -> nn.Module:
-    """As it is trained."""
-    return job.task.model(seed=job.config.train.seed, dtype=job.dtype)
-
-
 def _predict(
-    job: Job, model: nn.Module, patch: Patch | None, split: Split, adapt: Adapt | None, progress: Progress
+    job: Job,
+    model: nn.Module,
+    patch: Patch | None,
+    split: Split,
+    enter: Enter,
+    adapt: Adapt | None,
+    progress: Progress,
 ) -> Predictions:
     """Predictions with the patch applied; afterwards the model is as before, but for a head and adapters."""
     rows, settings = getattr(job.splits, split), job.config.evaluate
     if patch is None:
-        return job.task.predict(model, rows, settings, progress)
-    _fits(job, model, patch)
+        return job.task.predict(model, rows, settings, progress, enter)
+    _has_head(job, model, patch)
     names = job.task.tensor_names(model)
     patch.apply(model, names)
     if not patch.adapters:
-        predictions = job.task.predict(model, rows, settings, progress)
+        predictions = job.task.predict(model, rows, settings, progress, enter)
         patch.revert(model, names)
         return predictions
     if adapt is None:
         raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
-    return job.task.predict(adapt(model, patch), rows, settings, progress)
+    return job.task.predict(adapt(model, patch), rows, settings, progress, enter)
 
 
-def _fits(job: Job, model: nn.Module, patch: Patch) -> None:
-    for name in job.task.head(model):
-        if name not in patch.tensors:
-            raise ModelError(f"the patch holds no {name!r}, which this task needs", where=patch.digest[:12])
+def _made_for(job: Job, patch: Patch) -> None:
     for key, value in job.task.describe().items():
         if key not in _MAY_DIFFER and patch.meta.task.get(key, value) != value:
             raise ModelError(
@@ -112,3 +120,9 @@ def _fits(job: Job, model: nn.Module, patch: Patch) -> None:
                 where=patch.digest[:12],
                 todo="Evaluate it with the configuration that it was made with",
             )
+
+
+def _has_head(job: Job, model: nn.Module, patch: Patch) -> None:
+    for name in job.task.head(model):
+        if name not in patch.tensors:
+            raise ModelError(f"the patch holds no {name!r}, which this task needs", where=patch.digest[:12])
