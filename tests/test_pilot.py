@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from data import LABELS, write_jsonl
 from tiny_project import KINDS, Kind, contents, tiny_config, write_project
@@ -20,6 +23,10 @@ from zogan.evaluate.evaluation import Evaluation
 from zogan.patch import Patch
 from zogan.pilot import Until, pilot
 from zogan.run import Run
+from zogan.tasks.job import Job
+from zogan.train import plan
+from zogan.train.need import Need
+from zogan.train.sizes import Sizes, measure
 
 ALWAYS = {
     "zogan.yaml",
@@ -340,6 +347,69 @@ def test_kill_minus_nine_changes_no_byte(finished: Path, tmp_path: Path) -> None
     assert run.stages == {"select": "kept", "head_only": "kept", "tune": "done", "evaluate": "done"}
     assert results(run.folder) == results(finished / "run")
     assert log(run.folder) == log(finished / "run")
+
+
+# Larger than memory
+
+
+class Notes(Killer):
+    """Killed never; keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def lowest(run: Run) -> int:
+    """The layer nearest to the input of which a patch changes something; of five, the last where it changes none."""
+    found = (re.search(r"\.layers?\.(\d)\.", name) for name in Patch.load(run.patch).changes)
+    return min((int(place[1]) for place in found if place), default=4)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each layer counts as one gigabyte, and so does what stands outside of them."""
+
+    def measured(job: Job, model: nn.Module, need: Need, *, program: int) -> Sizes:
+        sizes = measure(job, model, need, program=0)
+        return replace(sizes, rest=10**9, layers=(10**9,) * len(sizes.layers))
+
+    monkeypatch.setattr(plan, "measure", measured)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("large")
+def test_a_base_larger_than_memory_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    budget, figures = {"density": 0.02, "depth": 2}, {"resamples": 100, "answers": 0, "batch_size": 5}
+    write_project(tmp_path, kind, layers=5, budget=budget, evaluate=figures)
+    whole, part = Notes(), Notes()
+    expected = results(pilot(tiny_config(tmp_path), until="evaluate", progress=whole).folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    run = pilot(tiny_config(tmp_path, "budget.memory=4.5GB", "output=part"), until="evaluate", progress=part)
+    assert results(run.folder) == expected
+    assert not any("in memory" in note for note in whole.notes)
+    found = [note.split(": ")[1] for note in part.notes if note.startswith("the model is larger than the memory")]
+    assert [note.split(" are")[0] for note in found] == [
+        "layers 3 to 4",
+        *["layers 4 to 4"] * (kind == "new head"),
+        "layers 3 to 4",
+        f"layers {lowest(run)} to 4",
+    ]
+
+
+@pytest.mark.usefixtures("large")
+def test_answers_of_a_base_larger_than_memory_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    write_project(tmp_path, "generation", layers=5, budget={"density": 0.02, "depth": 2, "memory": "4.5GB"})
+    with pytest.raises(ConfigError, match=r"evaluate\.answers: greedy answers need the whole model"):
+        pilot(tiny_config(tmp_path))
+    assert contents(tmp_path / "run").keys() <= {".lock"}
+    assert pilot(tiny_config(tmp_path), until="tune").patch.exists()
+    assert "evaluate" in pilot(tiny_config(tmp_path, "evaluate.answers=0"), until="evaluate").stages
 
 
 # What is refused

@@ -17,12 +17,13 @@ Kind = Literal["new head", "own head", "generation"]
 KINDS: tuple[Kind, ...] = ("new head", "own head", "generation")
 
 
-def write_project(folder: Path, kind: Kind = "new head", **keys: Any) -> Path:
+def write_project(folder: Path, kind: Kind = "new head", *, layers: int = 2, **keys: Any) -> Path:
     """Write base, rows and zogan.yaml.
 
     Args:
         folder: is made where absent.
         kind: classification with a new head or with the base's own, or generation.
+        layers: of the base.
         keys: of the configuration, beside or in place of the usual ones.
 
     Returns:
@@ -32,11 +33,11 @@ def write_project(folder: Path, kind: Kind = "new head", **keys: Any) -> Path:
     task: Literal["classification", "generation"] = "generation" if kind == "generation" else "classification"
     with quiet():
         if kind == "generation":
-            tiny_decoder(folder / "base")
+            tiny_decoder(folder / "base", layers=layers)
         elif kind == "new head":
-            tiny_encoder(folder / "base", pooling="mean", normalize=True)
+            tiny_encoder(folder / "base", pooling="mean", normalize=True, layers=layers)
         else:
-            tiny_encoder(folder / "base", labels=LABELS)
+            tiny_encoder(folder / "base", labels=LABELS, layers=layers)
     tree: dict[str, Any] = {
         "model": "base",
         "task": task,

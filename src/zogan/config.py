@@ -98,7 +98,8 @@ class BudgetConfig(Section):
     )
     memory: Bytes | None = Field(
         None,
-        description="most bytes that the process may take (what is free, where absent): a larger model is held in part",
+        description="most bytes that the process may take (what is free, where absent): a larger model is held in part "
+        "by the methods sparse and head",
     )
 
 
@@ -138,7 +139,9 @@ class TrainConfig(Section):
         None, description="dtype of what is kept (int8: a scale for each token); that of activations where absent"
     )
     cache_memory: Bytes | None = Field(
-        None, description="of what is kept, so much may stay in memory; a quarter of the machine's where absent"
+        None,
+        description="of what is kept, so much may stay in memory; where absent none if budget.memory is given, else a "
+        "quarter of the machine's",
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of order, head and dropout")
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="seconds between checkpoints")
@@ -163,7 +166,9 @@ class EvaluateConfig(Section):
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(0.95, description="confidence level of intervals")
     max_new_tokens: Annotated[int, Field(ge=1)] = Field(96, description="generation: longest greedy answer, tokens")
     answers: Annotated[int, Field(ge=0)] = Field(
-        200, description="generation: test rows answered greedily (the loss is taken over all rows)"
+        200,
+        description="generation: test rows answered greedily, which takes the whole model in memory (the loss is taken "
+        "over all rows)",
     )
 
 

@@ -23,6 +23,8 @@ from zogan.tasks.job import Job
 from zogan.train import tune
 from zogan.train.job import config_digest, selection_for
 from zogan.train.methods import load_adapters
+from zogan.train.need import to_evaluate, to_tune
+from zogan.train.plan import plan_for
 from zogan.weights import headers
 
 Until = Literal["data", "select", "tune", "evaluate", "report"]
@@ -52,16 +54,29 @@ def pilot(config: Config, *, until: Until = "report", progress: Progress = Silen
         The run: its folder, its files, and what became of each stage.
 
     Raises:
-        ZoganError: configuration, data or base are not as they must be; the folder is in use; the disk is too full.
+        ZoganError: configuration, data or base are not as they must be; the folder is in use; disk or memory are too
+            small for one of the stages.
     """
     last = _ORDER.index(until)
     with Run(config.output) as run:
         job = open_job(config, progress=progress)
         run.need(_bytes_wanted(job))
+        _plan(run, job, until)
         _data(run, job)
         for stage in (_select, _tune, _evaluate, _report)[:last]:
             stage(run, job, progress)
     return run
+
+
+def _plan(run: Run, job: Job, until: Until) -> None:
+    """Refuse before anything is done what would not fit into the memory hours later."""
+    last, head = _ORDER.index(until), _head_job(job)
+    if last >= _ORDER.index("select") and not run.patch.exists():
+        plan_for(job, to_tune(job))
+    if last >= _ORDER.index("tune") and head is not None and not run.before.exists():
+        plan_for(head, to_tune(head))
+    if last >= _ORDER.index("evaluate") and not run.evaluation.exists():
+        plan_for(job, to_evaluate(job))
 
 
 def _data(run: Run, job: Job) -> None:
@@ -93,8 +108,8 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
 def _tune(run: Run, job: Job, progress: Progress) -> None:
     # Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding.
     held_out = job.config.evaluate.model_dump(mode="json", include={"batch_size", "tokens_per_batch"})
-    if isinstance(job.task, Classification) and not job.task.keeps_head:
-        head = replace(job, config=_head_only(job.config))
+    head = _head_job(job)
+    if head is not None:
         reads = {**_reads(job), "config": config_digest(head.config), "held_out": held_out}
         run.stage("head_only", run.before, reads, lambda path: tune(head, progress=progress).patch.save(path))
     selection = load_selection(run.selection) if job.config.method == "sparse" else None
@@ -144,10 +159,18 @@ def _report(run: Run, job: Job, progress: Progress) -> None:
     run.stages["report"] = "done"
 
 
+def _head_job(job: Job) -> Job | None:
+    """What fits the new head that is compared with; None where the base keeps its own, or has none."""
+    if not isinstance(job.task, Classification) or job.task.keeps_head:
+        return None
+    return replace(job, config=_head_only(job.config))
+
+
 def _head_only(config: Config) -> Config:
-    """The same for every method and selection, so that it is fitted once."""
+    """The same for every method and selection, so that it is fitted once; the memory changes no byte of it."""
     train = config.train.model_copy(update={**HEAD_ONLY, "rate": None, "cache": "auto", "cache_dtype": None})
-    others = {"select": SelectConfig(), "budget": BudgetConfig(), "lora": LoraConfig()}
+    budget = BudgetConfig(memory=config.budget.memory)
+    others = {"select": SelectConfig(), "budget": budget, "lora": LoraConfig()}
     return config.model_copy(update={"method": "head", "train": train, **others})
 
 
