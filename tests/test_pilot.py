@@ -36,6 +36,7 @@ ALWAYS = {
     "metrics.jsonl",
     "evaluation.json",
     "costs.json",
+    "estimate.json",
     "stages.json",
     "checkpoint/key",
     "checkpoint/state.pt",

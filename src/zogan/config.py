@@ -93,8 +93,13 @@ class BudgetConfig(Section):
     """How much may change."""
 
     density: Share = Field(0.005, description="share of the base's matrices that may change, 0 to 1")
-    depth: Annotated[int, Field(ge=1)] | Literal["all"] = Field(
-        "all", description="topmost layers that may change; those below run once, and their result is kept"
+    depth: Annotated[int, Field(ge=1)] | Literal["all", "auto"] = Field(
+        "auto",
+        description="topmost layers that may change; those below run once, and their result is kept. "
+        "auto: the most worth within time and memory",
+    )
+    time: Share | None = Field(
+        None, description="depth auto: largest share of full fine-tuning's floating-point operations, 0 to 1"
     )
     memory: Bytes | None = Field(
         None,
@@ -172,6 +177,13 @@ class EvaluateConfig(Section):
     )
 
 
+class CostConfig(Section):
+    """What an hour of this machine costs; estimates are given in money too where it is known."""
+
+    per_hour: Annotated[float, Field(ge=0)] | None = Field(None, description="price of an hour of this machine")
+    currency: str = Field("EUR", description="of that price, as it is to be printed")
+
+
 METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
 """Learning rate of each method where the configuration gives none."""
 
@@ -188,8 +200,15 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     lora: LoraConfig = LoraConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    cost: CostConfig = CostConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
     output: Path = Field(Path("runs/first"), description="the run's folder")
+
+    @model_validator(mode="after")
+    def _time_needs_a_choice(self) -> Config:
+        if self.budget.time is not None and self.budget.depth != "auto":
+            raise ValueError("budget.time chooses the depth: leave budget.depth at auto, or leave budget.time out")
+        return self
 
     @property
     def rate(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +20,10 @@ from zogan.tasks import open_job
 from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train import tune
-from zogan.train.job import config_digest, selection_for
+from zogan.train.calibration import calibrate, kinds_for
+from zogan.train.depth import deepest, selection_for
+from zogan.train.estimator import Estimator
+from zogan.train.job import config_digest
 from zogan.train.methods import load_adapters
 from zogan.train.need import to_evaluate, to_tune
 from zogan.train.plan import plan_for
@@ -63,6 +65,8 @@ def pilot(config: Config, *, until: Until = "report", progress: Progress = Silen
         run.need(_bytes_wanted(job))
         _plan(run, job, until)
         _data(run, job)
+        if last >= _ORDER.index("tune"):
+            _estimate(run, job, progress)
         for stage in (_select, _tune, _evaluate, _report)[:last]:
             stage(run, job, progress)
     return run
@@ -70,7 +74,7 @@ def pilot(config: Config, *, until: Until = "report", progress: Progress = Silen
 
 def _plan(run: Run, job: Job, until: Until) -> None:
     """Refuse before anything is done what would not fit into the memory hours later."""
-    last, head = _ORDER.index(until), _head_job(job)
+    last, head, job = _ORDER.index(until), _head_job(job), deepest(job)
     if last >= _ORDER.index("select") and not run.patch.exists():
         plan_for(job, to_tune(job))
     if last >= _ORDER.index("tune") and head is not None and not run.before.exists():
@@ -95,13 +99,36 @@ def _data(run: Run, job: Job) -> None:
     run.write("zogan.yaml", yaml.safe_dump(job.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
+def _estimate(run: Run, job: Job, progress: Progress) -> None:
+    """Say once, before anything is run, what tuning will take."""
+    of = [job.base.fingerprint.whole, job.splits.digest, config_digest(job.config)]
+    if run.read("estimate.json").get("of") == of:
+        return
+    estimator = Estimator(job, calibrate(job, kinds_for(job.config.method), progress=progress))
+    found = estimator.estimate(estimator.configured())
+    label = found.setting.label(len(estimator.form.layers))
+    progress.note(f"tuning ({label}) will take about {_taken(found.seconds, found.peak_bytes)}")
+    run.write("estimate.json", {"of": of, **found.as_json()})
+
+
+def _taken(seconds: float, peak_bytes: int) -> str:
+    return f"{seconds:.0f} s and {peak_bytes / 1e9:.2f} GB"
+
+
 def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
     settings = job.config.select.model_dump(mode="json")
-    budget = job.config.budget.model_dump(mode="json", exclude={"memory"})
-    train = job.config.train.model_dump(mode="json", include={"seed", "batch_size", "tokens_per_batch", "cache_dtype"})
-    reads = {**_reads(job), "select": settings, "budget": budget, "train": train}
+    budget = job.config.budget
+    # Memory decides where the depth does not stand; the price in time hangs on the whole loop.
+    left_out = {"memory"} if budget.depth != "auto" else set()
+    kept = None if budget.time is not None else {"seed", "batch_size", "tokens_per_batch", "cache_dtype"}
+    reads = {
+        **_reads(job),
+        "select": settings,
+        "budget": budget.model_dump(mode="json", exclude=left_out),
+        "train": job.config.train.model_dump(mode="json", include=kept),
+    }
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
@@ -135,6 +162,13 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
         }
 
     run.stage("tune", run.patch, reads, make)
+    if run.stages["tune"] == "done":
+        taken = run.costs("select", "tune")
+        said = run.read("estimate.json")
+        progress.note(
+            f"tuning took {_taken(taken.wall_seconds, taken.peak_bytes)}; "
+            f"estimated for all {job.config.train.epochs} epochs: {_taken(said['seconds'], said['peak_bytes'])}"
+        )
 
 
 def _evaluate(run: Run, job: Job, progress: Progress) -> None:
@@ -163,7 +197,7 @@ def _head_job(job: Job) -> Job | None:
     """What fits the new head that is compared with; None where the base keeps its own, or has none."""
     if not isinstance(job.task, Classification) or job.task.keeps_head:
         return None
-    return replace(job, config=_head_only(job.config))
+    return job.under(_head_only(job.config))
 
 
 def _head_only(config: Config) -> Config:

@@ -81,7 +81,7 @@ class Run:
             make: writes the file to the path that it is given; may return facts for costs.json.
         """
         key = self._key(name, reads)
-        kept, counted = self._read("stages.json").get(name), name in self._read("costs.json").get("stages", {})
+        kept, counted = self.read("stages.json").get(name), name in self.read("costs.json").get("stages", {})
         if counted and file.is_file() and kept == {"key": key, "sha256": self.digest(file)}:
             self.stages[name] = "kept"
             return
@@ -91,10 +91,10 @@ class Run:
         partial.replace(file)
         self._digests.pop(file, None)
         seconds = meter.cost.wall_seconds + facts.pop("seconds_before", 0.0)
-        costs = self._read("costs.json")
+        costs = self.read("costs.json")
         costs.setdefault("stages", {})[name] = asdict(Cost(seconds, meter.cost.peak_bytes))
         self.write("costs.json", {**costs, **facts})
-        self.write("stages.json", {**self._read("stages.json"), name: {"key": key, "sha256": self.digest(file)}})
+        self.write("stages.json", {**self.read("stages.json"), name: {"key": key, "sha256": self.digest(file)}})
         self.stages[name] = "done"
 
     def checkpoint(self, reads: Mapping[str, Any]) -> Path:
@@ -110,9 +110,15 @@ class Run:
 
     def forget_others(self) -> None:
         """Drop stages that were not asked for, such as another method's: what they cost is no cost of this run."""
-        stages, costs = self._read("stages.json"), self._read("costs.json")
+        stages, costs = self.read("stages.json"), self.read("costs.json")
         self.write("stages.json", {name: stages[name] for name in self.stages})
         self.write("costs.json", {**costs, "stages": {name: costs["stages"][name] for name in self.stages}})
+
+    def costs(self, *names: str) -> Cost:
+        """What those of the stages that were run took together."""
+        stages = self.read("costs.json").get("stages", {})
+        found = [stages[name] for name in names if name in stages]
+        return Cost(sum(one["wall_seconds"] for one in found), max(one["peak_bytes"] for one in found))
 
     def digest(self, file: Path) -> str:
         """SHA-256 of a file, in hex."""
@@ -129,7 +135,12 @@ class Run:
         partial.write_text(content, encoding="utf-8")
         partial.replace(self.folder / name)
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def read(self, name: str) -> dict[str, Any]:
+        """A file of the run, as JSON; empty where it is not there.
+
+        Raises:
+            IntegrityError: it is damaged.
+        """
         path = self.folder / name
         if not path.is_file():
             return {}

@@ -27,7 +27,9 @@ def test_what_is_asked_for_is_passed_on() -> None:
 
 def test_it_says_what_it_was_asked() -> None:
     found = select(Net(), batches(), criterion="fisher", density=0.1, loss=loss, allocation="row", seed=3)
-    assert found.meta == {
+    meta = dict(found.meta)
+    assert meta.pop("worth").keys() == found.positions.keys()
+    assert meta == {
         "criterion": "fisher",
         "density": 0.1,
         "allocation": "row",

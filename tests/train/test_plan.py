@@ -35,7 +35,7 @@ def make(tmp_path: Path) -> MakeJob:
         if not (tmp_path / "base").exists():
             (tiny_encoder if task == "classification" else tiny_decoder)(tmp_path / "base", layers=LAYERS, width=16)
         splits = data.write_splits(tmp_path, task, train=12, validation=5, test=3)  # type: ignore[arg-type]
-        keys = {"data": splits, "budget": {"density": 0.05, "depth": 2}, "train": {"batch_size": 4}} | keys
+        keys = {"data": splits, "budget": {"density": 0.05, "depth": 2}, "train": {"batch_size": 4}, **keys}
         return open_job(data.make_config(tmp_path, task, **keys), cache=tmp_path / "cache")
 
     return make

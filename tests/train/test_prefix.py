@@ -18,9 +18,10 @@ from zogan.progress import Silent
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import filling, forward, prefix, tune
+from zogan.train.depth import selection_for
 from zogan.train.feed import Rows
 from zogan.train.filling import Whole, resident_bytes
-from zogan.train.job import Tuned, selection_for
+from zogan.train.job import Tuned
 from zogan.train.prefix import Prefixed, Resting, cut_by_depth, cut_by_training
 
 MakeJob = Callable[..., Job]

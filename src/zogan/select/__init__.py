@@ -84,7 +84,14 @@ def select(
         block=block,
         progress=progress,
     )
-    meta = {"criterion": criterion, "density": density, "allocation": allocation, "pattern": pattern, "seed": seed}
+    meta: dict[str, Any] = {
+        **chosen.meta,
+        "criterion": criterion,
+        "density": density,
+        "allocation": allocation,
+        "pattern": pattern,
+        "seed": seed,
+    }
     if pattern == "blocks":
         meta["block"] = block
     return Selection(chosen.positions, chosen.shapes, whole, meta)

@@ -89,6 +89,15 @@ class Candidates:
             name: self.held[name].flat[self._best_in(name, quotas[name])].sort().values for name in sorted(self.held)
         }
 
+    def worth(self, chosen: Mapping[str, Int64[Tensor, " chosen"]]) -> dict[str, float]:
+        """What the chosen weights of each tensor score, added up."""
+        found = {}
+        for name, flat in chosen.items():
+            held = self.held[name]
+            scores = self.score(held.sums[torch.searchsorted(held.flat, flat)])
+            found[name] = float(scores.sum(dtype=torch.float64))
+        return found
+
     def _over(self, name: str, scores: Float[Tensor, "rows columns"], *, first: bool) -> Bool[Tensor, " all"]:
         """Which weights one batch alone lifts over the worst that is kept."""
         if self.allocation == "global":

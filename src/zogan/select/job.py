@@ -50,7 +50,8 @@ def select_for(
         progress: who is told how far it is.
 
     Returns:
-        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read.
+        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read, and
+        what the chosen weights of each tensor score together (`worth`).
     """
     settings, seed = job.config.select, job.config.train.seed
     model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
@@ -84,7 +85,7 @@ def select_for(
         **chosen.meta,
         "base": job.base.fingerprint.whole,
         "data": job.splits.digest,
-        "depth": job.config.budget.depth,
+        "depth": "all" if job.config.budget.depth == "auto" else job.config.budget.depth,
         "rows": sum(len(rows) for rows in order),
         "zogan": version("zogan"),
     }

@@ -159,8 +159,13 @@ def choose(
         candidates.narrow(shapes, _count(shapes, density))
     if criterion.fold is None:
         _add_without_gradient(candidates, touched, seed if random else None)
-    positions = {name: flat.cpu() for name, flat in candidates.choose().items()}
-    return Selection(positions, {name: shapes[name] for name in sorted(shapes)})
+    positions = candidates.choose()
+    worth = candidates.worth(positions)
+    return Selection(
+        {name: flat.cpu() for name, flat in positions.items()},
+        {name: shapes[name] for name in sorted(shapes)},
+        meta={"worth": {name: float(f"{worth[name]:.4g}") for name in sorted(worth)}},
+    )
 
 
 def _count(shapes: Mapping[str, tuple[int, int]], density: float) -> int:

@@ -40,6 +40,7 @@ class Units:
     ) -> None:
         self.grids, self.shapes, self.count, self.allocation, self.score = grids, dict(shapes), count, allocation, score
         self.sums: dict[str, Tensor] = {}
+        self._taken: dict[str, Tensor] = {}
 
     def add(self, name: str, folded: Float[Tensor, "rows columns"]) -> None:
         """Add one batch's contribution to the scores of one tensor's units.
@@ -94,8 +95,16 @@ class Units:
             taken = {group: best(scores[group], sizes[group], quotas[group]) for group in groups}
         if not any(bool(units.any()) for units in taken.values()):
             self._refuse({group: int(sizes[group].min()) for group in groups}, totals)
+        self._taken = taken
         return {
             name: self.grids[name].positions(taken[self.grids[name].group], self.shapes[name]) for name in self.shapes
+        }
+
+    def worth(self, chosen: Mapping[str, Int64[Tensor, " chosen"]]) -> dict[str, float]:
+        """What the chosen units of each tensor score, added up; known once they are chosen."""
+        return {
+            name: float(self.sums[name].cpu()[self._taken[self.grids[name].group]].sum(dtype=torch.float64))
+            for name in chosen
         }
 
     def _refuse(self, smallest: Mapping[str, int], totals: Mapping[str, int]) -> None:

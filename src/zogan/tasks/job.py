@@ -59,6 +59,12 @@ class Job:
         stored = stored_dtype(headers(self.base.folder), self.base.folder)
         return None if stored == self.activations and self.config.method != "full" else torch.float32
 
+    def under(self, config: Config) -> Job:
+        """The same base, rows and task under other options, none of which changes how a row is read."""
+        job = Job(config, self.base, self.splits, self.task, self.cache)
+        job._encoded.update(self._encoded)
+        return job
+
     def examples(self, split: Split) -> list[Example]:
         """The rows of a split as tokens; encoded once."""
         if split not in self._encoded:

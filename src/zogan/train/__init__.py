@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zogan.config import Config
     from zogan.sparse.selection import Selection
     from zogan.tasks.job import Job
+    from zogan.train.estimator import Estimate
     from zogan.train.job import Tuned
 
 
@@ -45,3 +46,30 @@ def tune(
 
     job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
     return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress)
+
+
+def estimate(config: Config | Job | Path | str | Mapping[str, Any], *, progress: Progress = Silent()) -> list[Estimate]:
+    """Time, memory and file size of tuning with each method, before any is run.
+
+    Ten seconds of a few of the model's layers give this machine's pace; they are kept, and found by the next call.
+
+    Args:
+        config: a configuration, the path of a zogan.yaml, a mapping of its keys, or a job that is open already.
+        progress: who is told how far it is.
+
+    Returns:
+        One for the head alone where there is a new one, for sparse at some depths, for LoRA where PEFT is installed,
+        and for full fine-tuning.
+
+    Raises:
+        ZoganError: configuration, data or base are not as they must be.
+    """
+    from zogan.config import as_config
+    from zogan.tasks import open_job
+    from zogan.tasks.job import Job
+    from zogan.train.calibration import calibrate
+    from zogan.train.estimator import Estimator
+
+    job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
+    estimator = Estimator(job, calibrate(job, progress=progress))
+    return [estimator.estimate(setting) for setting in estimator.settings()]

@@ -6,24 +6,23 @@ import hashlib
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from zogan.config import Config
 from zogan.data.batch import batch_size
 from zogan.patch import Patch
-from zogan.progress import Progress, Silent
-from zogan.select.job import select_for
+from zogan.progress import Progress
 from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
+from zogan.train.depth import at_depth, chosen
 from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
@@ -57,10 +56,12 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
-    held = hold(job, to_tune(job), progress=progress)
-    model = held.model
     if config.method == "sparse" and selection is None:
-        selection = selection_for(job, held, progress=progress)
+        selection, held = chosen(job, progress=progress)
+    else:
+        job = at_depth(job, selection.meta.get("depth", "all") if selection else "all")
+        held = hold(job, to_tune(job), progress=progress)
+    model = held.model
     names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
@@ -72,7 +73,7 @@ def tune_job(
         enter = feed.enter if isinstance(feed, Prefixed) else None
         check_packing(job.task, model, job.examples("train"), settings, enter=enter)
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    hashes = _hashes(job, selection)
+    hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
@@ -95,30 +96,6 @@ def tune_job(
     return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before)
 
 
-def selection_for(job: Job, held: Held | None = None, *, progress: Progress = Silent()) -> Selection:
-    """Choose the weights as `select:` and `budget:` ask; what lies below the depth comes from the prefix cache.
-
-    Args:
-        job: base, rows and task.
-        held: the task's model, where it is in memory already; it is left as it was.
-        progress: who is told how far it is.
-    """
-    held = held or hold(job, to_tune(job), progress=progress, dtype=torch.float32)
-    model, frozen = held.model, held.by_depth()
-    if frozen is None:
-        return select_for(job, model, progress=progress)
-    source = None
-    if job.config.train.cache != "off":
-        filler = held.filler(frozen)
-        plain = replace(job, config=_unpacked(job.config))
-        source = Prefixed(plain, batch_size(job.config.evaluate), filler, progress=progress, splits=("train",))
-    return select_for(job, model, source=source, frozen=frozen.names, progress=progress)
-
-
-def _unpacked(config: Config) -> Config:
-    return config.model_copy(update={"train": config.train.model_copy(update={"packing": False})})
-
-
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     config, size, model = job.config, batch_size(job.config.evaluate), held.model
     if config.method == "head" and isinstance(job.task, Classification):
@@ -136,11 +113,13 @@ def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
     return {name: config.train.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
 
 
-def _hashes(job: Job, selection: Selection | None) -> dict[str, str]:
+def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, str]:
     """Of all that the patch's bytes depend on, besides the machine."""
-    found = {"config": config_digest(job.config), "data": job.splits.digest}
+    found = {"config": config_digest(config), "data": job.splits.digest}
     if selection is not None:
-        sha = hashlib.sha256(json.dumps(dict(selection.meta), sort_keys=True).encode())
+        # What the weights are worth is told, and trains nothing.
+        meta = {key: value for key, value in selection.meta.items() if key not in ("worth", "frontier")}
+        sha = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
         for name in sorted(selection.positions):
             sha.update(name.encode())
             sha.update(selection.positions[name].numpy().tobytes())
@@ -150,7 +129,9 @@ def _hashes(job: Job, selection: Selection | None) -> dict[str, str]:
 
 def config_digest(config: Config) -> str:
     """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
-    tree: dict[str, Any] = config.model_dump(mode="json", exclude={"output", "language", "evaluate", "data", "model"})
+    tree: dict[str, Any] = config.model_dump(
+        mode="json", exclude={"output", "language", "evaluate", "data", "model", "cost"}
+    )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
     tree["budget"].pop("memory")

@@ -45,7 +45,8 @@ def to_tune(job: Job) -> Need:
     budget = job.config.budget
     if job.config.method == "head":
         return Need("fitting a head on", 1, 0.0, SPLITS, as_measured(job))
-    return Need("tuning", budget.depth, budget.density, SPLITS, as_trained(job), trains=True)
+    depth: int | Literal["all"] = budget.depth if isinstance(budget.depth, int) else "all"
+    return Need("tuning", depth, budget.density, SPLITS, as_trained(job), trains=True)
 
 
 def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None = None) -> Need:

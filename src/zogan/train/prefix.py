@@ -40,9 +40,9 @@ class Frozen:
 
 def cut_by_depth(job: Job, model: nn.Module, depth: int | str, progress: Progress = Silent()) -> Frozen | None:
     """Cut so that the topmost `depth` layers lie above; None where all do, or where the model cannot be cut."""
-    if depth == "all":
+    if not isinstance(depth, int):
         return None
-    return _cut(job, model, lambda layers: len(layers) - int(depth), frozenset(), progress)
+    return _cut(job, model, lambda layers: len(layers) - depth, frozenset(), progress)
 
 
 def cut_by_training(job: Job, model: nn.Module, progress: Progress = Silent()) -> Frozen | None:
@@ -56,7 +56,7 @@ def cut_by_training(job: Job, model: nn.Module, progress: Progress = Silent()) -
     def lowest(layers: nn.ModuleList) -> int:
         places = [place for place, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters())]
         found = min(places, default=len(layers) - 1)
-        below = 0 if depth == "all" else len(layers) - depth
+        below = len(layers) - depth if isinstance(depth, int) else 0
         return min(found, below) if below > 0 else found
 
     return _cut(job, model, lowest, trained, progress)

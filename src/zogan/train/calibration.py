@@ -1,0 +1,295 @@
+"""How fast this machine runs a job's layers, and what it keeps for backward: a few of them, for some seconds.
+
+The model's own layers with random values, at the job's own batches. What a layer costs is the difference between models
+of few and of fewer layers; what is left is the price of everything else: embeddings, head and loss.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial as bound
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from zogan.data.batch import batch_size, bucketed
+from zogan.models.cut import stacks
+from zogan.progress import Progress, Silent
+from zogan.select import select
+from zogan.tasks.inference import evaluating, to_device
+from zogan.tasks.job import Job
+from zogan.tasks.task import Batch
+from zogan.train.cost import Volume, volume
+from zogan.train.methods import method_for
+from zogan.train.plan import program_bytes
+from zogan.weights import headers, read_tensor
+
+SECONDS = 6.0
+"""For timing all kinds together; counting what they keep comes to as much again."""
+
+KEPT_TOKENS = 1024
+"""What is kept is counted on as many rows of the largest batch as this allows, and grows with their number."""
+
+COUNTS = (1, 3)
+"""Layers of the two models."""
+
+ROUNDS = 7
+"""Of each kind at most: on a small model they are enough."""
+
+KINDS = ("forward", "select", "sparse", "lora", "full")
+
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One way to run the model, on the calibration's batch.
+
+    Attributes:
+        layer: seconds for each layer.
+        rest: seconds outside of the layers.
+        layer_kept: bytes that each layer keeps for backward, in the largest batch.
+        rest_kept: bytes that the others keep.
+        largest: bytes of the largest tensor that is kept.
+        optimiser: seconds of AdamW for each weight that trains; 0 where it was not timed.
+        seconds: that measuring took.
+    """
+
+    layer: float
+    rest: float
+    layer_kept: int = 0
+    rest_kept: int = 0
+    largest: int = 0
+    optimiser: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a machine does with a job's model.
+
+    Attributes:
+        volume: of the batch that was timed.
+        paces: of each kind of run.
+        read: seconds for each byte that is read from the base's folder into memory.
+    """
+
+    volume: Volume
+    paces: dict[str, Pace]
+    read: float
+
+    @property
+    def seconds(self) -> float:
+        """That measuring took."""
+        return sum(pace.seconds for pace in self.paces.values())
+
+
+def kinds_for(method: str) -> tuple[str, ...]:
+    """The kinds of run that a method's cost is made of."""
+    return {"head": ("forward",), "sparse": ("forward", "select", "sparse", "full")}.get(method, ("forward", method))
+
+
+def calibrate(job: Job, kinds: Sequence[str] = (), *, anew: bool = False, progress: Progress = Silent()) -> Calibration:
+    """Measure, or take what an earlier call measured for the same model, batches and machine.
+
+    Args:
+        job: base, rows and options.
+        kinds: of `KINDS`; all that can run here where absent.
+        anew: measure in any case.
+        progress: who is told how far it is.
+    """
+    examples, settings = job.examples("train"), job.config.train
+    lengths = [len(example.ids) for example in examples]
+    batches = bucketed(lengths, batch_size(settings), seed=settings.seed, epoch=0)
+    batches.sort(key=lambda rows: volume(job, "train", [rows]).tokens)
+    typical, largest = batches[len(batches) // 2], batches[-1]
+    kinds = kinds or [kind for kind in KINDS if kind != "lora" or find_spec("peft") is not None]
+    paces: dict[str, Pace] = {}
+    program_bytes()  # before there is any model
+    made: list[tuple[nn.Module, int]] = []
+    progress.start("calibrate", len(kinds))
+    for done, kind in enumerate(kinds, start=1):
+        file = job.cache / "calibration" / f"{_key(job, kind, [typical, largest])}.json"
+        known = None if anew else _known(file)
+        if known is None:
+            made = made or [few_layers(job, count) for count in COUNTS]
+            _keep(file, known := _pace(job, kind, made, typical, largest))
+        paces[kind] = known
+        progress.advance(done)
+    return Calibration(volume(job, "train", [typical]), paces, _read(job))
+
+
+def few_layers(job: Job, count: int) -> tuple[nn.Module, int]:
+    """The job's model with random values and so many of its layers, and how many those are."""
+    model = job.task.model(seed=job.config.train.seed, dtype=job.dtype, empty=True)
+    layers = next(iter(stacks(model).values()), None)
+    if layers is not None:
+        del layers[count:]
+    made: dict[int, nn.Parameter] = {}
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is None or not parameter.is_meta:
+                continue
+            if id(parameter) not in made:
+                values = torch.empty(parameter.shape, dtype=parameter.dtype)
+                made[id(parameter)] = nn.Parameter(values.normal_(0.0, 0.02, generator=generator))
+            module._parameters[name] = made[id(parameter)]
+    return model, 1 if layers is None else len(layers)
+
+
+def _pace(job: Job, kind: str, made: Sequence[tuple[nn.Module, int]], typical: list[int], largest: list[int]) -> Pace:
+    """What a kind of run costs."""
+    begun = time.perf_counter()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    few, more = ((copy.deepcopy(model), layers) for model, layers in made)
+    batch = _collated(job, typical, device)
+    longest = max(len(job.examples("train")[row].ids) for row in largest)
+    part = largest[: max(1, KEPT_TOKENS // longest)]
+    grown = len(largest) / len(part)
+    runs, kept, biggest, optimiser = [], [], 0, 0.0
+    for model, _ in (few, more):
+        model.to(device)
+        run, measured, stepped = _runner(job, kind, model, batch, _collated(job, part, device))
+        runs.append(run)
+        kept.append(int(grown * measured[0]))
+        biggest, optimiser = max(biggest, int(grown * measured[1])), stepped
+    times: list[list[float]] = [[] for _ in runs]
+    end = time.perf_counter() + SECONDS / len(KINDS)
+    for run in runs:
+        run()  # the first makes what later ones find
+    while not times[-1] or (time.perf_counter() < end and len(times[0]) < ROUNDS):
+        for place, run in enumerate(runs):
+            start = time.perf_counter()
+            run()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            times[place].append(time.perf_counter() - start)
+    one, other = map(min, times)  # what else runs on the machine only adds
+    between = more[1] - few[1]
+    if not between:  # a model of one layer: all of it is that layer
+        return Pace(other, 0.0, kept[1], 0, biggest, optimiser, time.perf_counter() - begun)
+    layer, layer_kept = max(other - one, 0.0) / between, max(kept[1] - kept[0], 0) // between
+    rest, rest_kept = max(one - few[1] * layer, 0.0), max(kept[0] - few[1] * layer_kept, 0)
+    return Pace(layer, rest, layer_kept, rest_kept, biggest, optimiser, time.perf_counter() - begun)
+
+
+def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch) -> tuple[Run, tuple[int, int], float]:
+    """What is timed; bytes kept in all and by the largest tensor; AdamW's seconds for each weight."""
+    task, config = job.task, job.config
+
+    def mean(model: nn.Module, batch: Batch) -> Tensor:
+        with torch.autocast(next(model.parameters()).device.type, job.activations, enabled=job.activations is not None):
+            total, targets = task.loss(model, batch)
+        return total / targets
+
+    def forward() -> None:
+        with evaluating(model):
+            mean(model, batch)
+
+    choose = bound(
+        select,
+        model,
+        [batch, batch],
+        density=config.budget.density,
+        allocation=config.select.allocation,
+        pattern=config.select.pattern,
+        block=config.select.block,
+        loss=mean,
+        whole=task.head(model),
+    )
+    if kind == "forward":
+        return forward, (0, 0), 0.0
+    if kind == "select":
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return choose, (0, 0), 0.0
+    selection = choose() if kind == "sparse" else None
+    method_for(config.model_copy(update={"method": kind}), job, model, selection).prepare(model)
+    model.train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    kept = kept_bytes(model, lambda: mean(model, largest))
+
+    def step() -> None:
+        mean(model, batch).backward()  # type: ignore[no-untyped-call]
+        for parameter in trained:
+            parameter.grad = None
+
+    if kind != "full":
+        return step, kept, 0.0
+    optimizer = torch.optim.AdamW(trained, lr=1e-9, fused=True)
+    mean(model, batch).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    start = time.perf_counter()
+    optimizer.step()
+    optimiser = (time.perf_counter() - start) / sum(p.numel() for p in trained)
+    optimizer.zero_grad()
+    return step, kept, optimiser
+
+
+def kept_bytes(model: nn.Module, run: Callable[[], Tensor]) -> tuple[int, int]:
+    """Bytes that autograd keeps for backward besides the model's own tensors: in all, and of the largest."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    seen: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = run()
+    del loss
+    return sum(seen.values()), max(seen.values(), default=0)
+
+
+def _collated(job: Job, rows: list[int], device: torch.device) -> Batch:
+    return to_device(job.task.collate([job.examples("train")[row] for row in rows]), device)
+
+
+def _read(job: Job) -> float:
+    """Seconds for each byte of the folder's largest tensor, read as loading does it."""
+    info = max(headers(job.base.folder).values(), key=lambda info: info.nbytes)
+    start = time.perf_counter()
+    read_tensor(info).clone()
+    return (time.perf_counter() - start) / max(info.nbytes, 1)
+
+
+def _key(job: Job, kind: str, batches: list[list[int]]) -> str:
+    options = job.config.model_dump(mode="json", include={"select", "lora"})
+    seen = [
+        kind,
+        job.base.fingerprint.whole,
+        [asdict(volume(job, "train", [rows])) for rows in batches],
+        options,
+        job.config.budget.density,
+        job.config.train.precision,
+        torch.get_num_threads(),
+        torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        {name: version(name) for name in ("zogan", "torch", "transformers")},
+    ]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def _known(file: Path) -> Pace | None:
+    try:
+        return Pace(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # not there, or of another version: measured anew
+        return None
+
+
+def _keep(file: Path, pace: Pace) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}")
+    partial.write_text(json.dumps(asdict(pace), indent=2) + "\n", encoding="utf-8")
+    partial.replace(file)

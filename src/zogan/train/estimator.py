@@ -1,0 +1,191 @@
+"""Time, memory and file size of tuning, before it is run: operations from shapes, seconds from a calibration."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from zogan.select.candidates import MULTIPLE
+from zogan.tasks.job import Job
+from zogan.train.calibration import Calibration, Pace
+from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volumes_of, work_of
+from zogan.train.depth import deepest
+from zogan.train.plan import program_bytes
+from zogan.train.sizes import LOGITS_BYTES
+from zogan.weights import headers
+
+LOADS = 3
+"""Times that a base's bytes go through memory when it is loaded: read, given to the model, compared."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is estimated.
+
+    Attributes:
+        method: sparse, lora, full or head.
+        depth: topmost layers that train, for sparse; all where absent.
+    """
+
+    method: str
+    depth: int | None = None
+
+    def label(self, layers: int) -> str:
+        """What people read."""
+        if self.method != "sparse" or self.depth is None:
+            return {"head": "head only", "lora": "LoRA"}.get(self.method, self.method)
+        return f"sparse, {'all' if self.depth == layers else f'{self.depth} of {layers}'} layers"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What tuning with a setting takes: selection, prefix cache, training and its validations.
+
+    Attributes:
+        setting: of which this is.
+        work: floating-point operations.
+        seconds: wall time, if no epoch is saved by stopping early.
+        peak_bytes: resident memory of the process at most.
+        file_bytes: of the patch.
+        trainable: weights that train.
+        price: in the configured currency; None where no price is given.
+    """
+
+    setting: Setting
+    work: Work
+    seconds: float
+    peak_bytes: int
+    file_bytes: int
+    trainable: int
+    price: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as JSON values."""
+        found = asdict(self)
+        return {**found.pop("setting"), **found, "operations": self.work.total}
+
+
+class Estimator:
+    """Estimates a job's settings from one calibration.
+
+    Args:
+        job: base, rows and options.
+        calibration: of this machine.
+    """
+
+    def __init__(self, job: Job, calibration: Calibration) -> None:
+        self.job, self.calibration = job, calibration
+        self.model = job.task.model(seed=job.config.train.seed, dtype=job.dtype, empty=True)
+        self.form: Form = form_of(job, self.model)
+        self.volumes: Volumes = volumes_of(job)
+        self.program = program_bytes()
+        self.head = sum(self.model.get_parameter(name).numel() for name in job.task.head(self.model))
+
+    def settings(self) -> list[Setting]:
+        """Head alone where there is a new one, sparse at some depths, LoRA where PEFT is there, and full."""
+        number = len(self.form.layers)
+        depths = sorted({number, -(-number // 2), -(-number // 4)})
+        found = [Setting("head")] if self.head else []
+        found += [Setting("sparse", depth) for depth in depths]
+        return found + [Setting(kind) for kind in ("lora", "full") if kind in self.calibration.paces]
+
+    def configured(self) -> Setting:
+        """The job's own method and depth; where the depth is chosen after the saliency pass, the deepest in reach."""
+        budget, number = deepest(self.job).config.budget, len(self.form.layers)
+        if self.job.config.method != "sparse":
+            return Setting(self.job.config.method)
+        return Setting("sparse", min(budget.depth, number) if isinstance(budget.depth, int) else number)
+
+    def estimate(self, setting: Setting, *, epochs: int | None = None) -> Estimate:
+        """What a setting takes.
+
+        Args:
+            setting: method and depth.
+            epochs: that are run; all of the configuration's where absent.
+        """
+        config = self.job.config
+        whole = config.train.epochs
+        share = 1.0 if epochs is None else epochs / whole
+        work = work_of(config, self.form, self.volumes, method=setting.method, depth=setting.depth)
+        seconds = self._seconds(setting, share)
+        trainable = self._trainable(setting)
+        price = None if config.cost.per_hour is None else seconds / 3600 * config.cost.per_hour
+        return Estimate(
+            setting, work, seconds, self._peak(setting, trainable), self._file(setting, trainable), trainable, price
+        )
+
+    def _seconds(self, setting: Setting, share: float) -> float:
+        paces, form, volumes = self.calibration.paces, self.form, self.volumes
+        number = len(form.layers)
+        depth = number if setting.depth is None else min(setting.depth, number)
+        load = LOADS * self.calibration.read * sum(info.nbytes for info in headers(self.job.base.folder).values())
+        if setting.method == "head":
+            return load + self._run(paces["forward"], volumes.cache, number)
+        cached = setting.method == "sparse" and depth < number and self.job.config.train.cache == "auto"
+        above = depth if cached else number
+        below = self._run(paces["forward"], volumes.training, number - depth, rest=False) if not cached else 0.0
+        kind = paces[setting.method]
+        steps = self._run(kind, volumes.training, depth if setting.method == "sparse" else number)
+        if setting.method == "sparse":
+            steps += below
+        if setting.method == "full":
+            steps += kind.optimiser * form.parameters * volumes.training.batches
+        check = self._run(paces["forward"], volumes.validation, above)
+        before = 0.0
+        if setting.method == "sparse":
+            before += self._run(paces["select"], volumes.selection, depth) / 2  # two batches were timed
+            if cached:
+                before += self._run(paces["forward"], volumes.cache, number - depth, rest=False)
+        return load + before + share * (steps + check)
+
+    def _run(self, pace: Pace, volume: Volume, layers: int, *, rest: bool = True) -> float:
+        """Seconds of so many of the topmost layers on so many tokens, at a pace."""
+        timed = self.calibration.volume
+        layer = (sum(self.form.layers) // len(self.form.layers),)
+        as_much = forward(layer, self.form, volume) / forward(layer, self.form, timed)
+        # The head's work goes by targets; a small one's by batches, for to call it is all that it costs.
+        outside = volume.targets / timed.targets if not self.head else volume.batches
+        return pace.layer * layers * as_much + (pace.rest * outside if rest else 0.0)
+
+    def _trainable(self, setting: Setting) -> int:
+        form, number = self.form, len(self.form.layers)
+        if setting.method == "head":
+            return self.head
+        if setting.method == "full":
+            return form.parameters
+        if setting.method == "lora":
+            return self.job.config.lora.rank * form.sides + self.head
+        return int(self.job.config.budget.density * sum(form.layers[number - (setting.depth or number) :])) + self.head
+
+    def _peak(self, setting: Setting, trainable: int) -> int:
+        form, paces = self.form, self.calibration.paces
+        number = len(form.layers)
+        weights = sum({id(p): p.numel() * p.element_size() for p in self.model.parameters()}.values())
+        logits = min(LOGITS_BYTES, 12 * self.calibration.volume.targets * form.head // form.width)
+        if setting.method == "head":
+            return self.program + weights + logits
+        depth = number if setting.depth is None else min(setting.depth, number)
+        pace = paces[setting.method]
+        kept = pace.rest_kept + depth * pace.layer_kept + 2 * pace.largest + logits
+        training = kept + 12 * trainable
+        if setting.method == "full":
+            # Gradients grow as what was kept is freed; then each weight's place, old and new value are written out.
+            training = max(8 * trainable + max(kept, 4 * trainable), 16 * trainable)
+        chosen = 0
+        if setting.method == "sparse":
+            dense = paces["full"]
+            chosen = dense.rest_kept + depth * dense.layer_kept + 2 * dense.largest + logits
+            chosen += 2 * MULTIPLE * 12 * trainable + 3 * 4 * max(form.layers)
+        return self.program + weights + max(training, chosen)
+
+    def _file(self, setting: Setting, trainable: int) -> int:
+        stored = max(info.nbytes // max(info.numel, 1) for info in headers(self.job.base.folder).values())
+        head = 4 * self.head
+        if setting.method == "sparse":
+            share = self.job.config.budget.density
+            entropy = -(share * math.log2(share) + (1 - share) * math.log2(1 - share)) / share if share < 1 else 0.0
+            return int((trainable - self.head) * (2 * stored + entropy / 8)) + head
+        if setting.method == "full":
+            return 2 * stored * self.form.parameters + head
+        return 4 * (trainable - self.head) + head
