@@ -8,10 +8,10 @@ INSTALL := $(PIP) install --constraint constraints.txt --build-constraint constr
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pilot test lint format bench docs constraints clean
+.PHONY: help pilot test lint format bench bench-quick docs constraints clean
 
 help: ## say what each target does
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 pilot: $(VENV)/.run ## tune a real model on real data, measure it and write the report (minutes)
 	$(BIN)/zogan demo classification runs/demo
@@ -31,6 +31,7 @@ format: $(VENV)/.dev ## mend what ruff can mend
 
 # Rows that no package brings: a folder beside the checkout, or DATA=FOLDER.
 DATA ?= $(wildcard ../shared/data)
+CURVES = $(BIN)/python benchmarks/curves.py --data $(DATA)
 
 bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77/ and e2e-cleaned/
 	$(BIN)/python benchmarks/startup.py
@@ -38,7 +39,14 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/patterns.py
 	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/pilots.py
+	$(BIN)/python benchmarks/larger.py
+	$(BIN)/python benchmarks/growth.py
 	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")
+	$(if $(DATA),$(CURVES) --only e2e-cleaned --rows 300 --budget-minutes 60,@echo "curves.py too")
+	$(if $(DATA),$(CURVES) --only banking77 --rows 10 --budget-minutes 40)
+
+bench-quick: $(VENV)/.run ## print the ratios of a step and of a small curve in under ten minutes
+	$(BIN)/python benchmarks/quick.py
 
 docs: $(VENV)/.docs ## build the site into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -37,13 +37,16 @@ def zogan_loss(model: nn.Module, one: Batch) -> torch.Tensor:
 
 
 def stepper(model: nn.Module, rate: float, loss: Loss) -> Step:
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=rate)
+    """Forward, backward and AdamW on whatever trains; where nothing does, forward and backward alone."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=rate) if trained else None
 
     def step(one: Batch) -> float:
         start = time.perf_counter()
         loss(model, one).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
+        if optimizer:
+            optimizer.step()
+            optimizer.zero_grad()
         return time.perf_counter() - start
 
     return step

@@ -1,0 +1,131 @@
+"""One method at one setting, in a process of its own: its held-out figure after each epoch, as JSON on stdout.
+
+    python benchmarks/curve_cell.py CELL.json
+
+CELL.json is a zogan configuration whose `method` is ours, full, lora, or a peer of peers.py; its test rows are those
+held out. All train in zogan's own loop. The clock starts when everything is imported, and goes on through rows, model,
+selection and a prefix cache that no other cell has filled; only while the figure is taken it stands still. (The loop's
+checkpoint at an epoch's end counts, for each method alike.)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import nn
+
+import zogan
+from peak import peak_bytes
+from peers import PEERS, adapt, adapters
+from zogan.config import Config, parse_config
+from zogan.data.batch import batch_size
+from zogan.models import open_base
+from zogan.progress import Silent
+from zogan.tasks import open_job
+from zogan.tasks.classifier import Classifier
+from zogan.tasks.job import Job
+from zogan.tasks.task import Monitor
+from zogan.train.checkpoint import Checkpoint
+from zogan.train.feed import Rows
+from zogan.train.loop import train
+
+ZOGAN = {"ours": "sparse", "full": "full", "lora": "lora"}
+"""Methods that zogan has itself; its LoRA is PEFT's too."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a cell stands after an epoch.
+
+    Attributes:
+        seconds: since the start, without what the figures took.
+        figure: on the held-out rows: mean loss in nats, or accuracy.
+        peak_bytes: of the process so far.
+    """
+
+    seconds: float
+    figure: float
+    peak_bytes: int
+
+
+class Watch:
+    """Takes the figure on the held-out rows wherever the loop asks for one, and stops the clock meanwhile."""
+
+    def __init__(self, start: float) -> None:
+        self.points: list[Point] = []
+        self._start = start
+
+    def over(self, job: Job) -> None:
+        """Watch this job's task. Its one validation row is asked for by the loop, and not used."""
+        begun = time.perf_counter()
+        inner, held_out, size = job.task.monitor, job.examples("test"), batch_size(job.config.evaluate)
+        self._start += time.perf_counter() - begun  # reading what is held out is no part of tuning
+
+        def monitor(model: nn.Module, *_: Any) -> Monitor:
+            stopped, peak = time.perf_counter(), peak_bytes()
+            found = inner(model, held_out, size)
+            figure = 1 - found.score[0] if job.task.name == "classification" else found.loss
+            self.points.append(Point(stopped - self._start, figure, peak))
+            self._start += time.perf_counter() - stopped
+            return found
+
+        vars(job.task)["monitor"] = monitor
+
+
+def by_zogan(job: Job, file: Path) -> int:
+    tuned = zogan.tune(job)
+    tuned.patch.save(file)
+    return tuned.trainable
+
+
+def by_peer(job: Job, peer: str, file: Path) -> int:
+    settings, head = job.config.train, set()
+    model = job.task.model(seed=settings.seed, dtype=job.dtype)
+    body = model.body if isinstance(model, Classifier) else model
+    adapt(body, peer, seed=settings.seed)
+    for name in job.task.head(model):
+        model.get_parameter(name).requires_grad_(True)
+        head.add(name)
+    rates = {
+        name: settings.head_rate if name in head else job.config.rate
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder), peer)
+        feed = Rows(job, batch_size(job.config.evaluate))
+        train(model, feed, rates, settings, checkpoint, log=None, progress=Silent())
+    save_file({**adapters(body), **{name: model.get_parameter(name).detach() for name in sorted(head)}}, file)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def read(path: Path) -> tuple[str, Config]:
+    tree = json.loads(path.read_text(encoding="utf-8"))
+    method = tree["method"]
+    if method not in {*ZOGAN, *PEERS}:
+        raise SystemExit(f"method {method!r} is none of {', '.join([*ZOGAN, *PEERS])}")
+    return method, parse_config({**tree, "method": ZOGAN.get(method, "lora")}, folder=path.parent)
+
+
+def main() -> None:
+    method, config = read(Path(sys.argv[1]))
+    open_base(config.model)  # converted and fingerprinted before, as in any second run
+    watch = Watch(time.perf_counter())
+    with tempfile.TemporaryDirectory() as scratch:
+        job = replace(open_job(config), cache=Path(scratch) / "cache")
+        watch.over(job)
+        file = Path(scratch) / "result.safetensors"
+        trainable = by_zogan(job, file) if method in ZOGAN else by_peer(job, method, file)
+        size = file.stat().st_size
+    print(json.dumps({"points": [asdict(p) for p in watch.points], "file_bytes": size, "trainable": trainable}))
+
+
+if __name__ == "__main__":
+    main()
