@@ -83,7 +83,7 @@ def seconds(job: Job, setting: Setting) -> float:
 
 def test_memory_grows_with_depth_and_with_what_trains(make: MakeJob) -> None:
     job = make()
-    pace = Pace(1.0, 0.0, layer_kept=10**9, rest_kept=10**8, largest=10**7)
+    pace = Pace(1.0, 0.0, layer_bytes=10**9, rest_bytes=10**8)
     estimator = Estimator(job, steady(job, sparse=pace, lora=pace, full=pace))
     peaks = [estimator.estimate(Setting("sparse", depth)).peak_bytes for depth in range(1, LAYERS + 1)]
     assert [after - before for before, after in itertools.pairwise(peaks)] == pytest.approx(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 import resource
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zogan.train import meter
-from zogan.train.meter import Cost, Meter
+from zogan.train.meter import Cost, Meter, give_back, growth
 
 
 def take_and_free(size: int) -> None:
@@ -103,3 +104,29 @@ def test_a_stage_that_fails_has_its_cost_and_its_error() -> None:
     with pytest.raises(ValueError, match=re.escape("no luck")), measured:
         raise ValueError("no luck")
     assert measured.cost.wall_seconds > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak anew")
+def test_growth_is_what_a_run_takes_more_than_there_is() -> None:
+    held = bytearray(200_000_000)
+    assert growth(lambda: take_and_free(300_000_000)) == pytest.approx(300_000_000, rel=0.1)
+    assert growth(lambda: None) < 20_000_000
+    assert len(held) == 200_000_000
+
+
+@pytest.mark.parametrize(
+    ("environment", "called"),
+    [({}, True), ({"MALLOC_ARENA_MAX": "2"}, False), ({"GLIBC_TUNABLES": "glibc.malloc.check=1"}, False)],
+)
+def test_the_allocator_gives_back_unless_the_user_has_set_it(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], called: bool
+) -> None:
+    for name in list(os.environ):
+        if name.startswith("MALLOC_") or name == "GLIBC_TUNABLES":
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    calls: list[tuple[int, ...]] = []
+    monkeypatch.setattr(meter, "_malloc", lambda name: lambda *given: calls.append(given))
+    give_back()
+    assert bool(calls) is called

@@ -1,7 +1,8 @@
-"""How fast this machine runs a job's layers, and what it keeps for backward: a few of them, for some seconds.
+"""How fast this machine runs a job's layers, and what memory a step of them takes: a few of them, for some seconds.
 
 The model's own layers with random values, at the job's own batches. What a layer costs is the difference between models
-of few and of fewer layers; what is left is the price of everything else: embeddings, head and loss.
+of few and of fewer layers; what is left is the price of everything else: embeddings, head and loss. Memory is what the
+process takes meanwhile, with the holes that its allocator leaves, and at least what autograd keeps.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import Batch
 from zogan.train.cost import Volume, volume
+from zogan.train.meter import give_back, growth
 from zogan.train.methods import method_for
 from zogan.train.plan import program_bytes
 from zogan.weights import headers, read_tensor
 
 SECONDS = 6.0
-"""For timing all kinds together; counting what they keep comes to as much again."""
+"""For timing all kinds together; measuring what memory they take comes to as much again."""
 
-KEPT_TOKENS = 1024
-"""What is kept is counted on as many rows of the largest batch as this allows, and grows with their number."""
+KEPT_TOKENS = 2048
+"""Memory is measured on as many rows of the largest batch as this allows, and grows with their number."""
 
 COUNTS = (1, 3)
 """Layers of the two models."""
@@ -57,18 +59,16 @@ class Pace:
     Attributes:
         layer: seconds for each layer.
         rest: seconds outside of the layers.
-        layer_kept: bytes that each layer keeps for backward, in the largest batch.
-        rest_kept: bytes that the others keep.
-        largest: bytes of the largest tensor that is kept.
+        layer_bytes: by which each layer raises the peak of a step on the largest batch.
+        rest_bytes: that the step takes besides.
         optimiser: seconds of AdamW for each weight that trains; 0 where it was not timed.
         seconds: that measuring took.
     """
 
     layer: float
     rest: float
-    layer_kept: int = 0
-    rest_kept: int = 0
-    largest: int = 0
+    layer_bytes: int = 0
+    rest_bytes: int = 0
     optimiser: float = 0.0
     seconds: float = 0.0
 
@@ -116,6 +116,8 @@ def calibrate(job: Job, kinds: Sequence[str] = (), *, anew: bool = False, progre
     paces: dict[str, Pace] = {}
     program_bytes()  # before there is any model
     made: list[tuple[nn.Module, int]] = []
+    if job.config.budget.memory is not None:
+        give_back()
     progress.start("calibrate", len(kinds))
     for done, kind in enumerate(kinds, start=1):
         file = job.cache / "calibration" / f"{_key(job, kind, [typical, largest])}.json"
@@ -156,13 +158,13 @@ def _pace(job: Job, kind: str, made: Sequence[tuple[nn.Module, int]], typical: l
     longest = max(len(job.examples("train")[row].ids) for row in largest)
     part = largest[: max(1, KEPT_TOKENS // longest)]
     grown = len(largest) / len(part)
-    runs, kept, biggest, optimiser = [], [], 0, 0.0
+    runs, taken, optimiser = [], [], 0.0
     for model, _ in (few, more):
         model.to(device)
         run, measured, stepped = _runner(job, kind, model, batch, _collated(job, part, device))
         runs.append(run)
-        kept.append(int(grown * measured[0]))
-        biggest, optimiser = max(biggest, int(grown * measured[1])), stepped
+        taken.append(int(grown * measured))
+        optimiser = stepped
     times: list[list[float]] = [[] for _ in runs]
     end = time.perf_counter() + SECONDS / len(KINDS)
     for run in runs:
@@ -177,14 +179,14 @@ def _pace(job: Job, kind: str, made: Sequence[tuple[nn.Module, int]], typical: l
     one, other = map(min, times)  # what else runs on the machine only adds
     between = more[1] - few[1]
     if not between:  # a model of one layer: all of it is that layer
-        return Pace(other, 0.0, kept[1], 0, biggest, optimiser, time.perf_counter() - begun)
-    layer, layer_kept = max(other - one, 0.0) / between, max(kept[1] - kept[0], 0) // between
-    rest, rest_kept = max(one - few[1] * layer, 0.0), max(kept[0] - few[1] * layer_kept, 0)
-    return Pace(layer, rest, layer_kept, rest_kept, biggest, optimiser, time.perf_counter() - begun)
+        return Pace(other, 0.0, taken[1], 0, optimiser, time.perf_counter() - begun)
+    layer, layer_bytes = max(other - one, 0.0) / between, max(taken[1] - taken[0], 0) // between
+    rest, rest_bytes = max(one - few[1] * layer, 0.0), max(taken[0] - few[1] * layer_bytes, 0)
+    return Pace(layer, rest, layer_bytes, rest_bytes, optimiser, time.perf_counter() - begun)
 
 
-def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch) -> tuple[Run, tuple[int, int], float]:
-    """What is timed; bytes kept in all and by the largest tensor; AdamW's seconds for each weight."""
+def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch) -> tuple[Run, int, float]:
+    """What is timed; bytes that a step on the largest batch takes; AdamW's seconds for each weight."""
     task, config = job.task, job.config
 
     def mean(model: nn.Module, batch: Batch) -> Tensor:
@@ -208,24 +210,29 @@ def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch)
         whole=task.head(model),
     )
     if kind == "forward":
-        return forward, (0, 0), 0.0
+        return forward, 0, 0.0
     if kind == "select":
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        return choose, (0, 0), 0.0
+        return choose, 0, 0.0
     selection = choose() if kind == "sparse" else None
     method_for(config.model_copy(update={"method": kind}), job, model, selection).prepare(model)
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]
-    kept = kept_bytes(model, lambda: mean(model, largest))
 
-    def step() -> None:
-        mean(model, batch).backward()  # type: ignore[no-untyped-call]
+    def step(rows: Batch = batch) -> None:
+        mean(model, rows).backward()  # type: ignore[no-untyped-call]
         for parameter in trained:
             parameter.grad = None
 
+    def both() -> None:
+        step()
+        step(largest)
+
+    step()
+    taken = max(kept_bytes(model, lambda: mean(model, largest)), growth(both))
     if kind != "full":
-        return step, kept, 0.0
+        return step, taken, 0.0
     optimizer = torch.optim.AdamW(trained, lr=1e-9, fused=True)
     mean(model, batch).backward()  # type: ignore[no-untyped-call]
     optimizer.step()
@@ -233,11 +240,11 @@ def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch)
     optimizer.step()
     optimiser = (time.perf_counter() - start) / sum(p.numel() for p in trained)
     optimizer.zero_grad()
-    return step, kept, optimiser
+    return step, taken, optimiser
 
 
-def kept_bytes(model: nn.Module, run: Callable[[], Tensor]) -> tuple[int, int]:
-    """Bytes that autograd keeps for backward besides the model's own tensors: in all, and of the largest."""
+def kept_bytes(model: nn.Module, run: Callable[[], Tensor]) -> int:
+    """Bytes that autograd keeps for backward besides the model's own tensors."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     seen: dict[int, int] = {}
 
@@ -245,12 +252,12 @@ def kept_bytes(model: nn.Module, run: Callable[[], Tensor]) -> tuple[int, int]:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
             seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # a node that keeps its own output would never be freed
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = run()
     del loss
-    return sum(seen.values()), max(seen.values(), default=0)
+    return sum(seen.values())
 
 
 def _collated(job: Job, rows: list[int], device: torch.device) -> Batch:
@@ -273,6 +280,7 @@ def _key(job: Job, kind: str, batches: list[list[int]]) -> str:
         [asdict(volume(job, "train", [rows])) for rows in batches],
         options,
         job.config.budget.density,
+        job.config.budget.memory is None,  # the allocator does as the budget asks
         job.config.train.precision,
         torch.get_num_threads(),
         torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -6,13 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from zogan.errors import ConfigError
 from zogan.select.candidates import MULTIPLE
 from zogan.tasks.job import Job
 from zogan.train.calibration import Calibration, Pace
 from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volumes_of, work_of
 from zogan.train.depth import deepest
-from zogan.train.plan import program_bytes
-from zogan.train.sizes import LOGITS_BYTES
+from zogan.train.need import to_tune
+from zogan.train.plan import Plan, plan_for, program_bytes
 from zogan.weights import headers
 
 LOADS = 3
@@ -159,25 +160,34 @@ class Estimator:
         return int(self.job.config.budget.density * sum(form.layers[number - (setting.depth or number) :])) + self.head
 
     def _peak(self, setting: Setting, trainable: int) -> int:
+        if (planned := self._planned(setting)) is not None:
+            return planned.peak_bytes
         form, paces = self.form, self.calibration.paces
-        number = len(form.layers)
         weights = sum({id(p): p.numel() * p.element_size() for p in self.model.parameters()}.values())
-        logits = min(LOGITS_BYTES, 12 * self.calibration.volume.targets * form.head // form.width)
         if setting.method == "head":
-            return self.program + weights + logits
+            return self.program + 2 * weights
+        number = len(form.layers)
         depth = number if setting.depth is None else min(setting.depth, number)
         pace = paces[setting.method]
-        kept = pace.rest_kept + depth * pace.layer_kept + 2 * pace.largest + logits
-        training = kept + 12 * trainable
-        if setting.method == "full":
-            # Gradients grow as what was kept is freed; then each weight's place, old and new value are written out.
-            training = max(8 * trainable + max(kept, 4 * trainable), 16 * trainable)
+        step = pace.rest_bytes + depth * pace.layer_bytes
+        # AdamW has two moments; afterwards each weight's place, old and new value are written out.
+        training = max(step + 8 * trainable, 16 * trainable if setting.method == "full" else 0)
         chosen = 0
         if setting.method == "sparse":
-            dense = paces["full"]
-            chosen = dense.rest_kept + depth * dense.layer_kept + 2 * dense.largest + logits
-            chosen += 2 * MULTIPLE * 12 * trainable + 3 * 4 * max(form.layers)
-        return self.program + weights + max(training, chosen)
+            # One dense gradient at a time, in fp32 and folded, and the candidates.
+            chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * trainable
+        return self.program + weights + max(weights, training, chosen)  # loading has each weight twice
+
+    def _planned(self, setting: Setting) -> Plan | None:
+        """How a model is held of which only a part may be in memory."""
+        config = self.job.config
+        depth = setting.depth or "all"
+        budget = config.budget.model_copy(update={"depth": depth, "time": None})
+        job = self.job.under(config.model_copy(update={"method": setting.method, "budget": budget}))
+        try:
+            return plan_for(job, to_tune(job))
+        except ConfigError:  # it does not fit: what the whole model takes says by how much
+            return None
 
     def _file(self, setting: Setting, trainable: int) -> int:
         stored = max(info.nbytes // max(info.numel, 1) for info in headers(self.job.base.folder).values())

@@ -15,6 +15,7 @@ from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Enter, enter_nothing
 from zogan.train.filling import Filler, Streamed, Whole, filled
 from zogan.train.forward import run_of
+from zogan.train.meter import give_back
 from zogan.train.need import Need
 from zogan.train.plan import Plan, plan_for
 from zogan.train.prefix import Frozen, cut_by_depth, cut_by_training, from_cache, owned
@@ -57,6 +58,8 @@ def hold(job: Job, need: Need, *, progress: Progress = Silent(), dtype: torch.dt
     Raises:
         ConfigError: it does not fit.
     """
+    if job.config.budget.memory is not None:
+        give_back()
     gc.collect()  # of a model that was held before: its layers and hooks know each other
     plan = plan_for(job, need)
     return InWhole(job, progress, dtype) if plan is None else InPart(job, need, plan, progress)

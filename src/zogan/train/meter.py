@@ -1,13 +1,22 @@
-"""What a stage costs: wall time and peak memory."""
+"""What a stage costs: wall time and peak memory; and how much of what it freed the process keeps."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+import psutil
+
+_M_MMAP_THRESHOLD = -3
+"""mallopt's name for the size from which a block is mapped on its own."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +34,60 @@ class Cost:
 
 
 class Meter:
-    """Measures a `with` block; `cost` stands after it."""
+    """Measures a `with` block; `cost` stands after it.
+
+    Attributes:
+        cost: of the block.
+        resettable: whether the peak is the block's own; where not, it is the process's so far.
+    """
 
     cost: Cost
+    resettable: bool
 
     def __enter__(self) -> Meter:
-        self._resettable = _reset_peak()
+        self.resettable = _reset_peak()
         self._start = time.perf_counter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.cost = Cost(time.perf_counter() - self._start, _peak_bytes(self._resettable) + _device_peak())
+        self.cost = Cost(time.perf_counter() - self._start, _peak_bytes(self.resettable) + _device_peak())
+
+
+def growth(run: Callable[[], object]) -> int:
+    """Bytes by which the peak passes what the process holds before, with what its allocator cannot use again meanwhile.
+
+    0 where the system does not count the peak of a part of a program.
+
+    Args:
+        run: what is measured.
+    """
+    gc.collect()
+    if (trim := _malloc("malloc_trim")) is not None:
+        trim(0)  # so that nothing of what is needed is there already
+    before = psutil.Process().memory_info().rss + _device_held()
+    with Meter() as meter:
+        run()
+    return max(meter.cost.peak_bytes - before, 0) if meter.resettable else 0
+
+
+def give_back() -> None:
+    """From now on blocks of a megabyte or more go back to the system when they are freed.
+
+    glibc keeps blocks of up to 32 MB for later, and rows of many lengths leave holes between them: what a process takes
+    was up to 1.7 times what it uses. Without, small steps are up to a tenth faster. Nothing happens where the user has
+    set malloc's options, or where the C library is another.
+    """
+    if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    if (option := _malloc("mallopt")) is not None:
+        option(_M_MMAP_THRESHOLD, 2**20)
+
+
+def _malloc(name: str) -> Callable[..., int] | None:
+    """A function of glibc's allocator; None where there is none."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
 
 
 def _reset_peak() -> bool:
@@ -59,6 +109,11 @@ def _peak_bytes(resettable: bool) -> int:
                 return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _device_held() -> int:
+    torch = sys.modules.get("torch")
+    return int(torch.cuda.memory_allocated()) if torch is not None and torch.cuda.is_available() else 0
 
 
 def _device_peak() -> int:
