@@ -84,7 +84,7 @@ class Patch:
         infos = headers(folder)
         changes: dict[str, Change] = {}
         after = {}
-        for parameter, delta in sorted(deltas.items()):
+        for parameter in sorted(deltas):
             if parameter in tensors:
                 continue
             if parameter not in names:
@@ -94,7 +94,7 @@ class Patch:
             name = names[parameter]
             if name in changes:
                 raise ZoganError(f"changes tensor {name!r}, as another parameter does", where=parameter)
-            change, digest = _capture(delta, infos[name], base.tensors[name])
+            change, digest = _capture(deltas[parameter], infos[name], base.tensors[name])
             if change is not None:
                 changes[name], after[name] = change, digest
         meta = PatchMeta(

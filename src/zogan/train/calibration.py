@@ -30,7 +30,7 @@ from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import Batch
 from zogan.train.cost import Volume, volume
-from zogan.train.meter import give_back, growth
+from zogan.train.meter import give_back, growth, trim
 from zogan.train.methods import method_for
 from zogan.train.plan import program_bytes
 from zogan.weights import headers, read_tensor
@@ -127,6 +127,8 @@ def calibrate(job: Job, kinds: Sequence[str] = (), *, anew: bool = False, progre
             _keep(file, known := _pace(job, kind, made, typical, largest))
         paces[kind] = known
         progress.advance(done)
+    made.clear()
+    trim()  # what was measured with is not to count for what comes next
     return Calibration(volume(job, "train", [typical]), paces, _read(job))
 
 
@@ -203,7 +205,8 @@ def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch)
         model,
         [batch, batch],
         density=config.budget.density,
-        allocation=config.select.allocation,
+        # Random values would put all that is chosen into a few matrices; of a real base's almost each has some.
+        allocation="row" if config.select.allocation == "row" else "tensor",
         pattern=config.select.pattern,
         block=config.select.block,
         loss=mean,

@@ -176,7 +176,18 @@ class Estimator:
         if setting.method == "sparse":
             # One dense gradient at a time, in fp32 and folded, and the candidates.
             chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * trainable
-        return self.program + weights + max(weights, training, chosen)  # loading has each weight twice
+        # Loading has each weight twice; a prefix cache is mapped into memory.
+        return self.program + weights + max(weights, training, chosen) + self._cached(setting)
+
+    def _cached(self, setting: Setting) -> int:
+        """Bytes of the prefix cache that are in memory."""
+        train, number = self.job.config.train, len(self.form.layers)
+        if setting.method != "sparse" or train.cache == "off" or (setting.depth or number) >= number:
+            return 0
+        dtype = train.cache_dtype or train.precision
+        whole = self.volumes.cache.tokens * self.form.width * {"fp32": 4, "int8": 1}.get(dtype, 2)
+        bound = 0 if self.job.config.budget.memory is not None else whole
+        return min(whole, bound if train.cache_memory is None else train.cache_memory)
 
     def _planned(self, setting: Setting) -> Plan | None:
         """How a model is held of which only a part may be in memory."""

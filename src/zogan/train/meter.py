@@ -63,13 +63,18 @@ def growth(run: Callable[[], object]) -> int:
     Args:
         run: what is measured.
     """
-    gc.collect()
-    if (trim := _malloc("malloc_trim")) is not None:
-        trim(0)  # so that nothing of what is needed is there already
+    trim()  # so that nothing of what is needed is there already
     before = psutil.Process().memory_info().rss + _device_held()
     with Meter() as meter:
         run()
     return max(meter.cost.peak_bytes - before, 0) if meter.resettable else 0
+
+
+def trim() -> None:
+    """Give what was freed back to the system, where the C library can."""
+    gc.collect()
+    if (found := _malloc("malloc_trim")) is not None:
+        found(0)
 
 
 def give_back() -> None:

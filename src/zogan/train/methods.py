@@ -6,7 +6,7 @@ A method prepares a model in place and later says what changed. It is anything t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,7 +21,7 @@ from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
-from zogan.weights import headers, read_tensor
+from zogan.weights import TensorInfo, headers, read_tensor
 
 PEFT_PREFIX = "base_model.model."
 """What PEFT puts before the name of each adapter tensor in its files."""
@@ -71,6 +71,28 @@ class Sparse:
         return Result(deltas, _copies(model, self.head))
 
 
+class _Whole(Mapping[str, Delta]):
+    """What changed in parameters that trained whole, one at a time: all positions at once would be twice the model.
+
+    The old values are read from the base, so that training holds no second copy of the model.
+    """
+
+    def __init__(self, parameters: Mapping[str, tuple[nn.Parameter, TensorInfo]]) -> None:
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> Delta:
+        parameter, info = self._parameters[name]
+        old = read_tensor(info)
+        new = parameter.detach().cpu().to(old.dtype)
+        return Delta(torch.arange(old.numel()), old.cpu().reshape(-1), new.reshape(-1))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+
 @dataclass(frozen=True)
 class Full:
     """Every weight that the loss reaches."""
@@ -82,16 +104,13 @@ class Full:
         model.requires_grad_(True)
 
     def result(self, model: nn.Module) -> Result:
-        # The old values are read from the base, so that training holds no second copy of the model.
-        names, infos = self.job.task.tensor_names(model), headers(self.job.base.folder)
-        deltas, seen = {}, set()
+        names = self.job.task.tensor_names(model)
+        first: dict[str, tuple[str, nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
-            if name not in names or names[name] in seen:
-                continue
-            seen.add(names[name])
-            old = read_tensor(infos[names[name]])
-            new = parameter.detach().cpu().to(old.dtype)
-            deltas[name] = Delta(torch.arange(old.numel()), old.cpu().reshape(-1), new.reshape(-1))
+            if name in names:
+                first.setdefault(names[name], (name, parameter))
+        infos = headers(self.job.base.folder)
+        deltas = _Whole({name: (parameter, infos[tensor]) for tensor, (name, parameter) in first.items()})
         return Result(deltas, _copies(model, self.head))
 
 
