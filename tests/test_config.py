@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zogan.config import Config, load_config
+from zogan.config import Config, load_config, parse_config
 from zogan.errors import ConfigError
 
 MINIMAL = "model: base\ntask: classification\ndata: {train: train.jsonl}\n"
@@ -98,3 +98,21 @@ def test_packing_is_for_generation(path: Path) -> None:
     with pytest.raises(ConfigError, match=r"train\.packing is for generation.*Set it to false"):
         load_config(path, ["train.packing=true"])
     assert load_config(path, ["train.packing=true", "task=generation"]).train.packing
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"task": "classification"}, ("global", 8, 32, 0.003)),
+        ({"task": "generation"}, ("row", 2, 2, 0.0015)),
+        ({"task": "generation", "select": {"pattern": "rows"}}, ("global", 2, 2, 0.0015)),
+        ({"task": "generation", "select": {"allocation": "tensor"}, "train": {"epochs": 5}}, ("tensor", 5, 2, 0.0015)),
+        ({"task": "generation", "train": {"batch_size": 4, "rate": 0.01}}, ("row", 2, 4, 0.01)),
+        ({"task": "generation", "method": "lora"}, ("row", 2, 2, 0.001)),
+    ],
+)
+def test_what_is_not_given_depends_on_the_task(
+    tmp_path: Path, keys: dict[str, object], expected: tuple[str, int, int, float]
+) -> None:
+    config = parse_config({"model": "base", "data": {"train": "train.jsonl"}, **keys}, folder=tmp_path)
+    assert (config.select.allocation, config.train.epochs, config.train.batch_size, config.rate) == expected

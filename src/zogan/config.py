@@ -72,7 +72,7 @@ class SelectConfig(Section):
 
     criterion: str = Field("gradient", description="scores weights; see docs/methods.md")
     allocation: Literal["global", "tensor", "row"] = Field(
-        "global", description="the best over the whole model, in each tensor, or in each output row"
+        "global", description="the best over the whole model, in each tensor, or in each output row (generation: row)"
     )
     pattern: Pattern = Field(
         "elements", description="what is chosen as one: weights, rows, columns, blocks, or coupled channels and heads"
@@ -111,8 +111,8 @@ class BudgetConfig(Section):
 class TrainConfig(Section):
     """The loop."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(8, description="passes over the training rows")
-    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch")
+    epochs: Annotated[int, Field(ge=1)] = Field(8, description="passes over the training rows (generation: 2)")
+    batch_size: Annotated[int, Field(ge=1)] = Field(32, description="rows in one batch (generation: 2)")
     tokens_per_batch: Annotated[int, Field(ge=1)] | None = Field(
         None, description="tokens in one batch at most, padding counted; where given, batch_size is not used"
     )
@@ -123,7 +123,7 @@ class TrainConfig(Section):
     )
     accumulate: Annotated[int, Field(ge=1)] = Field(1, description="batches in one step of the optimiser")
     rate: Annotated[float, Field(gt=0)] | None = Field(
-        None, description="learning rate of the chosen weights; by method where absent"
+        None, description="learning rate of the chosen weights; by method and task where absent"
     )
     head_rate: Annotated[float, Field(gt=0)] = Field(0.002, description="learning rate of a new head")
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps with a rising rate")
@@ -187,6 +187,18 @@ class CostConfig(Section):
 METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
 """Learning rate of each method where the configuration gives none."""
 
+TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "generation": {"select.allocation": "row", "train.epochs": 2, "train.batch_size": 2}
+}
+"""Defaults of a task that are not those of the fields.
+
+A step without a dense optimiser costs little beyond its tokens, so that small batches take more steps for the same
+time, and of each row of a text more is learnt than of its one label.
+"""
+
+GENERATION_RATE = 0.0015
+"""Learning rate of the chosen weights for generation, where the configuration gives none: batches are small there."""
+
 
 class Config(Section):
     """The whole of zogan.yaml. Only `model`, `task` and `data.train` are required."""
@@ -204,6 +216,19 @@ class Config(Section):
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
     output: Path = Field(Path("runs/first"), description="the run's folder")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_defaults_of_the_task(cls, tree: Any) -> Any:
+        defaults = TASK_DEFAULTS.get(str(tree.get("task")), {}) if isinstance(tree, Mapping) else {}
+        for key, value in defaults.items():
+            part, name = key.split(".")
+            given = tree.get(part)
+            given = given.model_dump(exclude_unset=True) if isinstance(given, Section) else given or {}
+            of_elements = not isinstance(given, Mapping) or given.get("pattern", "elements") == "elements"
+            if isinstance(given, Mapping) and (name != "allocation" or of_elements):
+                tree = {**tree, part: {name: value, **given}}
+        return tree
+
     @model_validator(mode="after")
     def _time_needs_a_choice(self) -> Config:
         if self.budget.time is not None and self.budget.depth != "auto":
@@ -213,7 +238,9 @@ class Config(Section):
     @property
     def rate(self) -> float:
         """Learning rate of the body in force for this method."""
-        return self.train.rate if self.train.rate is not None else METHOD_RATES[self.method]
+        if self.train.rate is not None:
+            return self.train.rate
+        return GENERATION_RATE if (self.task, self.method) == ("generation", "sparse") else METHOD_RATES[self.method]
 
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from zogan.config import Config
+from zogan.config import TASK_DEFAULTS, Config
 
 Task = Literal["classification", "generation"]
 
@@ -88,11 +88,11 @@ def template(found: Found) -> str:
         "# data.train are required. Relative paths are taken from this file's folder. To override any of them",
         "# for one run: --set train.epochs=3",
     ]
-    lines += _section(Config, "", dict(found.values), task)
+    lines += _section(Config, "", {**TASK_DEFAULTS.get(task, {}), **found.values}, task)
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-def _section(section: type[BaseModel], prefix: str, values: dict[str, str], task: str) -> Iterator[str]:
+def _section(section: type[BaseModel], prefix: str, values: Mapping[str, Any], task: str) -> Iterator[str]:
     width = 2 + max(len(_assignment(name, _value(prefix + name, field, values))) for name, field in _plain(section))
     indent = "  " if prefix else ""
     for name, field in section.model_fields.items():
@@ -119,7 +119,7 @@ def _plain(section: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
-def _value(key: str, field: FieldInfo, values: Mapping[str, str]) -> Any:
+def _value(key: str, field: FieldInfo, values: Mapping[str, Any]) -> Any:
     if key in values:
         return values[key]
     return _PLACEHOLDERS[key] if field.is_required() else field.default
