@@ -12,7 +12,9 @@ from zogan.tasks.job import Job
 from zogan.train.calibration import Calibration, Pace
 from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volumes_of, work_of
 from zogan.train.depth import deepest
-from zogan.train.need import to_tune
+from zogan.train.filling import resident_bytes
+from zogan.train.hidden import DTYPES, bytes_wanted
+from zogan.train.need import SPLITS, to_tune
 from zogan.train.plan import Plan, plan_for, program_bytes
 from zogan.weights import headers
 
@@ -116,14 +118,22 @@ class Estimator:
             setting, work, seconds, self._peak(setting, trainable), self._file(setting, trainable), trainable, price
         )
 
+    def _depth(self, setting: Setting) -> int:
+        """Topmost layers that train."""
+        number = len(self.form.layers)
+        return number if setting.depth is None else min(setting.depth, number)
+
+    def _cached(self, setting: Setting) -> bool:
+        """Whether what lies below those layers is kept."""
+        below = self._depth(setting) < len(self.form.layers)
+        return setting.method == "sparse" and below and self.job.config.train.cache == "auto"
+
     def _seconds(self, setting: Setting, share: float) -> float:
         paces, form, volumes = self.calibration.paces, self.form, self.volumes
-        number = len(form.layers)
-        depth = number if setting.depth is None else min(setting.depth, number)
+        number, depth, cached = len(form.layers), self._depth(setting), self._cached(setting)
         load = LOADS * self.calibration.read * sum(info.nbytes for info in headers(self.job.base.folder).values())
         if setting.method == "head":
             return load + self._run(paces["forward"], volumes.cache, number)
-        cached = setting.method == "sparse" and depth < number and self.job.config.train.cache == "auto"
         above = depth if cached else number
         below = self._run(paces["forward"], volumes.training, number - depth, rest=False) if not cached else 0.0
         kind = paces[setting.method]
@@ -150,14 +160,14 @@ class Estimator:
         return pace.layer * layers * as_much + (pace.rest * outside if rest else 0.0)
 
     def _trainable(self, setting: Setting) -> int:
-        form, number = self.form, len(self.form.layers)
+        form = self.form
         if setting.method == "head":
             return self.head
         if setting.method == "full":
             return form.parameters
         if setting.method == "lora":
             return self.job.config.lora.rank * form.sides + self.head
-        return int(self.job.config.budget.density * sum(form.layers[number - (setting.depth or number) :])) + self.head
+        return int(self.job.config.budget.density * sum(form.layers[-self._depth(setting) :])) + self.head
 
     def _peak(self, setting: Setting, trainable: int) -> int:
         if (planned := self._planned(setting)) is not None:
@@ -166,10 +176,8 @@ class Estimator:
         weights = sum({id(p): p.numel() * p.element_size() for p in self.model.parameters()}.values())
         if setting.method == "head":
             return self.program + 2 * weights
-        number = len(form.layers)
-        depth = number if setting.depth is None else min(setting.depth, number)
         pace = paces[setting.method]
-        step = pace.rest_bytes + depth * pace.layer_bytes
+        step = pace.rest_bytes + self._depth(setting) * pace.layer_bytes
         # AdamW has two moments; afterwards each weight's place, old and new value are written out.
         training = max(step + 8 * trainable, 16 * trainable if setting.method == "full" else 0)
         chosen = 0
@@ -177,17 +185,16 @@ class Estimator:
             # One dense gradient at a time, in fp32 and folded, and the candidates.
             chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * trainable
         # Loading has each weight twice; a prefix cache is mapped into memory.
-        return self.program + weights + max(weights, training, chosen) + self._cached(setting)
+        return self.program + weights + max(weights, training, chosen) + self._resident(setting)
 
-    def _cached(self, setting: Setting) -> int:
+    def _resident(self, setting: Setting) -> int:
         """Bytes of the prefix cache that are in memory."""
-        train, number = self.job.config.train, len(self.form.layers)
-        if setting.method != "sparse" or train.cache == "off" or (setting.depth or number) >= number:
+        if not self._cached(setting):
             return 0
-        dtype = train.cache_dtype or train.precision
-        whole = self.volumes.cache.tokens * self.form.width * {"fp32": 4, "int8": 1}.get(dtype, 2)
-        bound = 0 if self.job.config.budget.memory is not None else whole
-        return min(whole, bound if train.cache_memory is None else train.cache_memory)
+        config = self.job.config
+        lengths = [len(example.ids) for split in SPLITS for example in self.job.examples(split)]
+        dtype = DTYPES[config.train.cache_dtype or config.train.precision]
+        return min(bytes_wanted(lengths, self.form.width, dtype), resident_bytes(config))
 
     def _planned(self, setting: Setting) -> Plan | None:
         """How a model is held of which only a part may be in memory."""

@@ -80,9 +80,8 @@ def trim() -> None:
 def give_back() -> None:
     """From now on blocks of a megabyte or more go back to the system when they are freed.
 
-    glibc keeps blocks of up to 32 MB for later, and rows of many lengths leave holes between them: what a process takes
-    was up to 1.7 times what it uses. Without, small steps are up to a tenth faster. Nothing happens where the user has
-    set malloc's options, or where the C library is another.
+    glibc keeps blocks of up to 32 MB for later, and rows of many lengths leave holes between them. Without, small steps
+    are faster. Nothing happens where the user has set malloc's options, or where the C library is another.
     """
     if "GLIBC_TUNABLES" in os.environ or any(name.startswith("MALLOC_") for name in os.environ):
         return
