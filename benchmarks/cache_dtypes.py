@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from caches import environment_apart
 from zogan.demo import write_demo
 from zogan.environment import environment
 from zogan.models import open_base
@@ -31,6 +32,7 @@ def run(config: Path, dtype: str, folder: Path) -> dict[str, float]:
         capture_output=True,
         text=True,
         check=False,
+        env=environment_apart(folder / "cache"),
     )
     if done.returncode:
         raise SystemExit(done.stderr)

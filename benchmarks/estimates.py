@@ -1,7 +1,8 @@
 """Claim: what `zogan estimate` says is within 25 % of the time and 15 % of the memory that tuning then takes.
 
 Six settings over two bases, two tasks and three methods, on the rows of the demos; none was used to make the estimator.
-Each runs as `zogan tune` in a process and a folder of its own; that run measures this machine's pace, as for any user.
+Each runs as `zogan tune` in a process, a folder and a cache of its own; that run measures this machine's pace, as for
+any user.
 
     python benchmarks/estimates.py
 """
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from caches import environment_apart
 from zogan.demo import write_demo
 from zogan.environment import environment
 from zogan.models import open_base
@@ -50,6 +52,7 @@ def taken(name: str, folder: Path) -> dict[str, float]:
         capture_output=True,
         text=True,
         check=False,
+        env=environment_apart(run.with_suffix(".cache")),
     )
     if done.returncode:
         raise SystemExit(done.stderr)
