@@ -41,6 +41,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/pilots.py
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/cache_dtypes.py
+	$(BIN)/python benchmarks/allocator.py
 	$(BIN)/python benchmarks/larger.py
 	$(BIN)/python benchmarks/growth.py
 	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")
