@@ -17,6 +17,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 """What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
 
+HeadStart = Literal["normal", "means", "ridge"]
+"""Where a new head starts: small random values, class means, or the ridge solution."""
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -126,6 +128,11 @@ class TrainConfig(Section):
         None, description="learning rate of the chosen weights; by method and task where absent"
     )
     head_rate: Annotated[float, Field(gt=0)] = Field(0.002, description="learning rate of a new head")
+    head_start: HeadStart = Field(
+        "normal",
+        description="a new head before the first step: small random values, or fitted to the base's features: "
+        "class means or the ridge solution",
+    )
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps with a rising rate")
     decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled decay")

@@ -37,6 +37,7 @@ HEAD_ONLY = {
     "epochs": 60,
     "patience": 8,
     "head_rate": 0.01,
+    "head_start": "normal",
     "batch_size": 32,
     "tokens_per_batch": None,
     "weight_decay": 0.0,
@@ -122,7 +123,7 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     budget = job.config.budget
     # Memory decides where the depth does not stand; the price in time hangs on the whole loop.
     left_out = {"memory"} if budget.depth != "auto" else set()
-    kept = None if budget.time is not None else {"seed", "batch_size", "tokens_per_batch", "cache_dtype"}
+    kept = None if budget.time is not None else {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
     reads = {
         **_reads(job),
         "select": settings,

@@ -12,7 +12,9 @@ from zogan.select.criteria import find
 from zogan.select.job import select_for
 from zogan.sparse.selection import Selection
 from zogan.tasks.job import Job
+from zogan.tasks.task import Enter, enter_nothing
 from zogan.train.cost import form_of, volumes_of, work_of
+from zogan.train.head import begin
 from zogan.train.held import Held, hold
 from zogan.train.need import to_tune
 from zogan.train.plan import program_bytes
@@ -108,8 +110,10 @@ def at_depth(job: Job, depth: int | str) -> Job:
 def _select(job: Job, held: Held, progress: Progress) -> Selection:
     frozen = held.by_depth()
     if frozen is None:
+        begin(job, held.model)
         return select_for(job, held.model, progress=progress)
-    source = None
+    source: Prefixed | None = None
+    enter: Enter = enter_nothing
     if job.config.train.cache != "off":
         train = job.config.train.model_copy(update={"packing": False})
         source = Prefixed(
@@ -119,6 +123,8 @@ def _select(job: Job, held: Held, progress: Progress) -> Selection:
             progress=progress,
             splits=("train",),
         )
+        enter = source.enter
+    begin(job, held.model, enter)
     return select_for(job, held.model, source=source, frozen=frozen.names, progress=progress)
 
 

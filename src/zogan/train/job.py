@@ -24,6 +24,7 @@ from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
 from zogan.train.feed import Features, Rows
+from zogan.train.head import begin
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
 from zogan.train.methods import method_for
@@ -56,7 +57,8 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
-    if config.method == "sparse" and selection is None:
+    begun = config.method == "sparse" and selection is None  # a new head has its start, which the saliency pass sees
+    if begun:
         selection, held = chosen(job, progress=progress)
     else:
         job = at_depth(job, selection.meta.get("depth", "all") if selection else "all")
@@ -66,6 +68,8 @@ def tune_job(
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
     feed = _feed(job, held, progress)
+    if not begun:
+        begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
     settings = config.train
     if settings.packing and isinstance(job.task, Generation):
         budget = settings.tokens_per_batch or job.task.max_length

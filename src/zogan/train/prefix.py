@@ -140,7 +140,7 @@ class Prefixed(Rows):
         """Figures on the validation rows."""
         return self.task.monitor(model, self.held_out, self.size, partial(self._replay, "validation"))
 
-    def enter(self, rows: list[int], packed: bool) -> AbstractContextManager[None]:
+    def enter(self, rows: list[int], packed: bool = False) -> AbstractContextManager[None]:
         """The context in which a model runs on training rows, padded or behind one another."""
         return self._replay("train", rows, packed=packed)
 

@@ -1,0 +1,115 @@
+"""Where a new head starts: small random values, or fitted to the features that the base gives before it is tuned.
+
+A start that already classifies makes the rate of the head matter less, and lets the chosen weights learn from the first
+step on what the head alone cannot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from torch import Tensor, nn
+
+from zogan.config import HeadStart
+from zogan.data.batch import batch_size
+from zogan.tasks.classification import Classification
+from zogan.tasks.classifier import Classifier
+from zogan.tasks.job import Job
+from zogan.tasks.task import Enter, enter_nothing
+
+PENALTIES = tuple(10.0**power for power in range(-4, 4))
+"""Tried for the ridge, times the features' variance, added up over the rows and averaged over the width."""
+
+SHARPEST = 1e4
+"""Bound of the factor by which scores become logits: rows without a fault would let it grow without end."""
+
+Rows = Float[np.ndarray, "rows dim"]
+Scores = Float[np.ndarray, "rows labels"]
+Labels = Int64[np.ndarray, " rows"]
+
+
+def begin(job: Job, model: nn.Module, enter: Enter = enter_nothing) -> None:
+    """Give the job's new head the start that `train.head_start` asks for; nothing where the base keeps its own.
+
+    Args:
+        job: base, rows and options.
+        model: the job's, not tuned yet.
+        enter: gives for training rows the context in which the model runs on them.
+    """
+    start, task = job.config.train.head_start, job.task
+    if start == "normal" or not isinstance(task, Classification) or not isinstance(model, Classifier):
+        return
+    examples = job.examples("train")
+    features = task.features(model, examples, batch_size(job.config.evaluate), enter)
+    start_head(model.head, start, features, torch.tensor([example.labels[0] for example in examples]))
+
+
+def start_head(
+    head: nn.Linear, start: HeadStart, features: Float[Tensor, "rows dim"], labels: Int64[Tensor, " rows"]
+) -> None:
+    """Put a fitted start into a head, in place; `normal` leaves it as it is.
+
+    `means` scores a row by its distance from each class's mean, as a nearest-centroid classifier does
+    (arXiv:1703.05175, eq. 8); `ridge` is the least-squares solution of one column a class, its penalty chosen by
+    leave-one-out. Scores become logits by one factor that gives the least cross-entropy on what is left out in turn,
+    so that the head is no surer than it has reason to be.
+
+    Args:
+        head: from features to labels.
+        start: which.
+        features: of the training rows, before tuning.
+        labels: index of each row's label; every label has a row.
+    """
+    if start == "normal":
+        return
+    x, y = features.double().cpu().numpy(), labels.cpu().numpy()
+    weight, bias = (_means if start == "means" else _ridge)(x, y, head.out_features)
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(weight))
+        head.bias.copy_(torch.from_numpy(bias))
+
+
+def _means(x: Rows, y: Labels, number: int) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.bincount(y, minlength=number)
+    sums = np.zeros((number, x.shape[1]))
+    np.add.at(sums, y, x)
+    means = sums / np.maximum(counts, 1)[:, None]
+    scores = x @ means.T - (means**2).sum(1) / 2  # (rows, labels)
+    # Each row's own class without that row; a class of one row has no other.
+    others = np.maximum(counts[y] - 1, 1)[:, None]
+    own = (sums[y] - x) / others
+    left_out = scores.copy()
+    left_out[np.arange(len(y)), y] = (x * own).sum(1) - (own**2).sum(1) / 2
+    kept = counts[y] > 1
+    factor = _factor(left_out[kept], y[kept]) if kept.any() else 1.0
+    return factor * means, -factor * (means**2).sum(1) / 2
+
+
+def _ridge(x: Rows, y: Labels, number: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.linear_model import Ridge, RidgeCV
+
+    target = np.eye(number)[y]
+    unit = ((x - x.mean(0)) ** 2).sum() / x.shape[1] or 1.0
+    penalties = [unit * penalty for penalty in PENALTIES]
+    # With a scoring, what is kept are the predictions for each row by the fit without it, (rows, labels, penalties).
+    left_out = RidgeCV(penalties, scoring="neg_mean_squared_error", store_cv_results=True).fit(x, target).cv_results_
+    factors = [_factor(left_out[:, :, place], y) for place in range(len(penalties))]
+    losses = [_cross_entropy(factor * left_out[:, :, place], y) for place, factor in enumerate(factors)]
+    best = int(np.argmin(losses))
+    fit = Ridge(penalties[best]).fit(x, target)
+    return factors[best] * fit.coef_, factors[best] * fit.intercept_
+
+
+def _factor(scores: Scores, y: Labels) -> float:
+    """The factor with the least cross-entropy; it is convex in it."""
+    found = minimize_scalar(
+        lambda log: _cross_entropy(np.exp(log) * scores, y), bounds=(np.log(1e-3), np.log(SHARPEST)), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+def _cross_entropy(logits: Scores, y: Labels) -> float:
+    return float(-log_softmax(logits, axis=1)[np.arange(len(y)), y].mean())
