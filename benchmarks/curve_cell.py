@@ -36,7 +36,7 @@ from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import Rows
 from zogan.train.loop import train
 
-ZOGAN = {"ours": "sparse", "full": "full", "lora": "lora"}
+ZOGAN = {"ours": "sparse", "full": "full", "lora": "lora", "head": "head"}
 """Methods that zogan has itself; its LoRA is PEFT's too."""
 
 
@@ -48,11 +48,13 @@ class Point:
         seconds: since the start, without what the figures took.
         figure: on the held-out rows: mean loss in nats, or accuracy.
         peak_bytes: of the process so far.
+        validation: what the loop compares, lower is better: share of wrong rows and loss, or loss.
     """
 
     seconds: float
     figure: float
     peak_bytes: int
+    validation: tuple[float, ...]
 
 
 class Watch:
@@ -63,18 +65,19 @@ class Watch:
         self._start = start
 
     def over(self, job: Job) -> None:
-        """Watch this job's task. Its one validation row is asked for by the loop, and not used."""
+        """Watch this job's task. What the loop asks for, the figure on the validation rows, it is given."""
         begun = time.perf_counter()
         inner, held_out, size = job.task.monitor, job.examples("test"), batch_size(job.config.evaluate)
         self._start += time.perf_counter() - begun  # reading what is held out is no part of tuning
 
-        def monitor(model: nn.Module, *_: Any) -> Monitor:
+        def monitor(model: nn.Module, *rows: Any) -> Monitor:
+            validated = inner(model, *rows)
             stopped, peak = time.perf_counter(), peak_bytes()
             found = inner(model, held_out, size)
             figure = 1 - found.score[0] if job.task.name == "classification" else found.loss
-            self.points.append(Point(stopped - self._start, figure, peak))
+            self.points.append(Point(stopped - self._start, figure, peak, validated.score))
             self._start += time.perf_counter() - stopped
-            return found
+            return validated
 
         vars(job.task)["monitor"] = monitor
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import sys
 import tempfile
 import time
@@ -38,7 +39,7 @@ def main() -> None:
     open_base(config.model)
     start = time.perf_counter()
     job = open_job(config)
-    rows, held_out, train = job.splits.train, job.splits.test, config.train
+    rows, train = job.splits.train, config.train
     with tempfile.TemporaryDirectory() as scratch:
         model = SetFitModel.from_pretrained(str(job.base.folder))
         arguments = TrainingArguments(
@@ -55,13 +56,18 @@ def main() -> None:
         dataset = Dataset.from_dict({"text": [row.input for row in rows], "label": labels})
         Trainer(model=model, args=arguments, train_dataset=dataset).train()
         seconds, peak = time.perf_counter() - start, peak_bytes()
-        found = model.predict([row.input for row in held_out])
-        right = sum(job.splits.labels[int(one)] == row.target for one, row in zip(found, held_out, strict=True))
+        right, validated = (
+            statistics.mean(
+                job.splits.labels[int(one)] == row.target
+                for one, row in zip(model.predict([row.input for row in part]), part, strict=True)
+            )
+            for part in (job.splits.test, job.splits.validation)
+        )
         saved = Path(scratch) / "model"
         model.save_pretrained(saved)
         size = sum(file.stat().st_size for file in saved.rglob("*") if file.is_file())
     trainable = sum(p.numel() for p in model.model_body.parameters()) + model.model_head.coef_.size
-    point = {"seconds": seconds, "figure": right / len(held_out), "peak_bytes": peak}
+    point = {"seconds": seconds, "figure": right, "peak_bytes": peak, "validation": [1 - validated]}
     print(json.dumps({"points": [point], "file_bytes": size, "trainable": trainable}))
 
 

@@ -141,5 +141,6 @@ def test_training_sets_out_from_it(make: MakeJob) -> None:
 @pytest.mark.parametrize("method", ["full", "lora", "head"])
 def test_every_method_has_it(make: MakeJob, method: str) -> None:
     keys: dict[str, Any] = {"method": method, "train": {"epochs": 1, "head_rate": 1e-12, "rate": 1e-12}}
-    heads = [tune(make(start, depth="all", **keys)).patch.tensors["head.weight"] for start in ("means", "ridge")]
-    assert not torch.allclose(*heads)
+    starts: tuple[HeadStart, ...] = ("means", "ridge")
+    means, ridge = (tune(make(start, depth="all", **keys)).patch.tensors["head.weight"] for start in starts)
+    assert not torch.allclose(means, ridge)
