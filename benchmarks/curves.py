@@ -28,7 +28,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from envelope import ACCURACY, LOSS, Measure, Reached, reached, report
+from envelope import ACCURACY, LOSS, Measure, Reached, plot, reached, report
 from grids import GRIDS, METHODS, label
 from methods import merged, per_class, read, write
 from zogan.environment import environment
@@ -76,6 +76,7 @@ class Curve:
 
     Args:
         name: of the files.
+        title: for people.
         base: the configuration that all methods share.
         folder: with the rows.
         grid: settings by method.
@@ -84,6 +85,7 @@ class Curve:
     """
 
     name: str
+    title: str
     base: Row
     folder: Path
     grid: dict[str, list[Row]]
@@ -141,7 +143,8 @@ def chosen(options: argparse.Namespace, scratch: Path) -> list[Curve]:
         base = ROWS[task](options.data / task, folder, rows)
         kept = {method: grid[method] for method in options.methods if method in grid}
         file = options.results / f"{name}-cells.json"
-        curves.append(Curve(name, base, folder, kept, MEASURES[task], file))
+        title = f"{task}, {rows} rows" + (" a class" if task == "banking77" else "")
+        curves.append(Curve(name, title, base, folder, kept, MEASURES[task], file))
     if not curves:
         raise SystemExit(f"no grid for these rows: there are {', '.join(f'{task} {rows}' for task, rows in GRIDS)}")
     return curves
@@ -167,6 +170,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=here, help="these alone")
     parser.add_argument("--repeats", type=int, default=1, help="rounds, each with a seed of its own")
     parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="start no cell after so many")
+    parser.add_argument("--picture", type=Path, help="where to draw all curves side by side, by its suffix")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where to keep the figures")
     options = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
@@ -175,6 +179,8 @@ def main() -> None:
         measure(curves, options.repeats, options.budget_minutes)
         for curve in curves:
             report(curve.name, curve.reached(options.repeats), curve.measure, options.results)
+        if options.picture:
+            plot({curve.title: (curve.reached(options.repeats), curve.measure) for curve in curves}, options.picture)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 OURS, FULL, LORA = "ours", "full", "lora"
@@ -131,10 +132,18 @@ def table(methods: Mapping[str, Sequence[Reached]], measure: Measure) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plot(title: str, methods: Mapping[str, Sequence[Reached]], measure: Measure, *paths: Path) -> None:
-    """Every point, and each method's envelope as steps; in each file's format."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
+def plot(panels: Mapping[str, tuple[Mapping[str, Sequence[Reached]], Measure]], *paths: Path) -> None:
+    """Panels side by side: every point, and each method's envelope as steps; in each file's format."""
+    figure = Figure(figsize=(6 * len(panels) + 1, 4.5), layout="constrained")
+    for axes, (title, (methods, measure)) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        _draw(axes, title, methods, measure)
+    for path in paths:
+        figure.savefig(path, dpi=150)
+
+
+def _draw(axes: Axes, title: str, methods: Mapping[str, Sequence[Reached]], measure: Measure) -> None:
     last = max(point.seconds for points in methods.values() for point in points)
     for number, (method, points) in enumerate(methods.items()):
         kept, colour = envelope(points, measure), f"C{number}"
@@ -147,8 +156,6 @@ def plot(title: str, methods: Mapping[str, Sequence[Reached]], measure: Measure,
     axes.set_ylabel(f"{measure.name}, held out")
     axes.grid(alpha=0.3)
     axes.legend()
-    for path in paths:
-        figure.savefig(path, dpi=150)
 
 
 def report(name: str, methods: Mapping[str, Sequence[Reached]], measure: Measure, folder: Path) -> dict[str, Any]:
@@ -159,6 +166,6 @@ def report(name: str, methods: Mapping[str, Sequence[Reached]], measure: Measure
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
     (folder / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     if measured:
-        plot(name, measured, measure, folder / f"{name}.svg", folder / f"{name}.png")
+        plot({name: (measured, measure)}, folder / f"{name}.svg", folder / f"{name}.png")
     print(text)
     return found

@@ -45,7 +45,7 @@ def curve(folder: Path) -> Curve:
     parts = cut(clean(read())[0], (TRAIN, HELD_OUT, 1), seed=0)
     for name, rows in zip(("train", "held-out", "validation"), parts, strict=True):
         write(folder / f"{name}.jsonl", [{"prompt": row.input, "response": row.target} for row in rows])
-    return Curve("dialogues", generation(), folder, GRID, LOSS, folder / "cells.json")
+    return Curve("dialogues", "dialogues", generation(), folder, GRID, LOSS, folder / "cells.json")
 
 
 def main() -> None:
