@@ -61,10 +61,6 @@ def test_layers_come_and_go(tmp_path: Path) -> None:
     lean.hold(2, 4, first=True)
     assert there() == {0, 2, 3}
     assert lean.layers[2].get_parameter("mlp.up_proj.weight") is kept
-    assert lean.layer_bytes == sum(p.numel() * 4 for p in lean.layers[2].parameters())
-    assert lean.rest_bytes == 4 * sum(
-        p.numel() for name, p in lean.model.named_parameters() if not name.startswith("model.layers.")
-    )
 
 
 def test_a_pooler_that_the_folder_has_not_is_nothing(tmp_path: Path) -> None:

@@ -55,11 +55,6 @@ class Cut:
         return f"{self.stack}.{self.index}"
 
     @property
-    def depth(self) -> int:
-        """Layers above the cut."""
-        return len(self.layers) - self.index
-
-    @property
     def needs_first(self) -> bool:
         """Whether the first layer runs in a replay too; known after a run to a cut."""
         return self._form.carries

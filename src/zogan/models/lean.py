@@ -56,17 +56,6 @@ class Lean:
         self.held: frozenset[int] = frozenset()
         self._fill_rest(names, infos)
 
-    @property
-    def layer_bytes(self) -> int:
-        """Of the largest layer in memory."""
-        return max(sum(place.info.numel * place.dtype.itemsize for place in places) for places in self._places)
-
-    @property
-    def rest_bytes(self) -> int:
-        """Of what is in memory throughout."""
-        kept = {id(p): p for name, p in self.model.named_parameters() if not name.startswith(f"{self.stack}.")}
-        return sum(p.numel() * p.element_size() for p in kept.values())
-
     def hold(self, start: int, stop: int, *, first: bool = False) -> None:
         """Have the layers from `start` up to `stop` in memory, and the first one where asked; no other."""
         wanted = frozenset(range(start, stop)) | ({0} if first else set())
