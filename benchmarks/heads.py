@@ -11,7 +11,7 @@ from __future__ import annotations
 from methods import Row
 from study import run
 
-STARTS, RATES = ("normal", "means", "ridge"), (0.002, 0.0005, 0.005)
+STARTS, RATES = ("normal", "means", "ridge", "logistic"), (0.002, 0.0005, 0.005)
 
 VARIANTS: dict[str, Row] = {
     f"{start}, {rate:g}": {

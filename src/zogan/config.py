@@ -17,8 +17,8 @@ Share = Annotated[float, Field(gt=0, le=1)]
 Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 """What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
 
-HeadStart = Literal["normal", "means", "ridge"]
-"""Where a new head starts: small random values, class means, or the ridge solution."""
+HeadStart = Literal["normal", "means", "ridge", "logistic"]
+"""Where a new head starts: small random values, class means, the ridge solution, or logistic regression."""
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -131,7 +131,7 @@ class TrainConfig(Section):
     head_start: HeadStart = Field(
         "normal",
         description="a new head before the first step: small random values, or fitted to the base's features: "
-        "class means or the ridge solution",
+        "class means, the ridge solution, or logistic regression",
     )
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps with a rising rate")
     decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import NearestCentroid
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -22,9 +22,10 @@ from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
 from zogan.train import tune
 from zogan.train.depth import selection_for
-from zogan.train.head import PENALTIES, begin, start_head
+from zogan.train.head import PENALTIES, STRENGTHS, begin, start_head
 
 MakeJob = Callable[..., Job]
+FITTED: tuple[HeadStart, ...] = ("means", "ridge", "logistic")
 
 
 @pytest.fixture
@@ -90,14 +91,34 @@ def test_ridge_is_as_sure_as_what_is_left_out_in_turn_allows() -> None:
     torch.testing.assert_close(head.weight.detach(), best[2] * whole, rtol=0.03, atol=1e-4)
 
 
-@pytest.mark.parametrize("start", ["means", "ridge"])
+@pytest.mark.parametrize("labels", [2, 5])
+def test_logistic_is_the_regression_at_one_of_the_penalties(labels: int) -> None:
+    x, y = drawn(labels=labels, noise=1.5)
+    found = started("logistic", x, y)(x).softmax(dim=1).detach().numpy()
+    length = float((x**2).sum(1).mean())
+    fits = [LogisticRegression(C=strength / length, max_iter=1000).fit(x.numpy(), y.numpy()) for strength in STRENGTHS]
+    assert min(np.abs(fit.predict_proba(x.numpy()) - found).max() for fit in fits) < 1e-3
+
+
+@pytest.mark.parametrize("noise", [0.3, 6.0])
+def test_logistic_is_as_sure_as_the_rows_allow(noise: float) -> None:
+    """Where classes lie apart the weakest penalty is taken, where they lie in each other the strongest."""
+    x, y = drawn(rows=100, noise=noise)
+    weight = started("logistic", x, y).weight.detach().numpy()
+    length = float((x**2).sum(1).mean())
+    wanted = STRENGTHS[-1 if noise < 1 else 0] / length
+    fit = LogisticRegression(C=wanted, max_iter=1000).fit(x.numpy(), y.numpy())
+    np.testing.assert_allclose(weight, fit.coef_, atol=2e-3)
+
+
+@pytest.mark.parametrize("start", FITTED)
 def test_what_it_gives_is_better_than_a_guess_on_rows_that_it_has_not_seen(start: HeadStart) -> None:
     x, y = drawn(rows=120, noise=1.5)
     head = started(start, x[:60], y[:60])
     assert float(cross_entropy(head(x[60:]), y[60:]).detach()) < 0.6 * np.log(5)
 
 
-@pytest.mark.parametrize("start", ["means", "ridge"])
+@pytest.mark.parametrize("start", FITTED)
 def test_classes_of_one_row_and_rows_without_a_fault_stay_finite(start: HeadStart) -> None:
     for x, y in ((torch.eye(4), torch.arange(4)), drawn(noise=0.0), (torch.ones(6, 3), torch.arange(6) % 2)):
         head = started(start, x, y)
@@ -113,7 +134,7 @@ def test_normal_leaves_the_head_as_it_is(make: MakeJob) -> None:
     assert torch.equal(model.head.weight, other.get_parameter("head.weight"))
 
 
-@pytest.mark.parametrize("start", ["means", "ridge"])
+@pytest.mark.parametrize("start", FITTED)
 @pytest.mark.parametrize("depth", [1, "all", "auto"])
 def test_selected_apart_or_at_once_the_patch_is_the_same(
     make: MakeJob, tmp_path: Path, start: HeadStart, depth: Any

@@ -23,6 +23,12 @@ from zogan.tasks.task import Enter, enter_nothing
 PENALTIES = tuple(10.0**power for power in range(-4, 4))
 """Tried for the ridge, times the features' variance, added up over the rows and averaged over the width."""
 
+STRENGTHS = (10.0, 100.0, 1000.0)
+"""Tried for the logistic regression: its inverse penalty times the mean squared length of a feature vector."""
+
+FOLDS = 3
+"""Of that cross-validation, or as many as the smallest class has rows."""
+
 SHARPEST = 1e4
 """Bound of the factor by which scores become logits: rows without a fault would let it grow without end."""
 
@@ -55,7 +61,8 @@ def start_head(
     `means` scores a row by its distance from each class's mean, as a nearest-centroid classifier does
     (arXiv:1703.05175, eq. 8); `ridge` is the least-squares solution of one column a class, its penalty chosen by
     leave-one-out. Scores become logits by one factor that gives the least cross-entropy on what is left out in turn,
-    so that the head is no surer than it has reason to be.
+    so that the head is no surer than it has reason to be. `logistic` is multinomial logistic regression, its penalty
+    the one with the least cross-entropy in cross-validation.
 
     Args:
         head: from features to labels.
@@ -66,7 +73,7 @@ def start_head(
     if start == "normal":
         return
     x, y = features.double().cpu().numpy(), labels.cpu().numpy()
-    weight, bias = (_means if start == "means" else _ridge)(x, y, head.out_features)
+    weight, bias = _FITS[start](x, y, head.out_features)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight))
         head.bias.copy_(torch.from_numpy(bias))
@@ -101,6 +108,30 @@ def _ridge(x: Rows, y: Labels, number: int) -> tuple[np.ndarray, np.ndarray]:
     best = int(np.argmin(losses))
     fit = Ridge(penalties[best]).fit(x, target)
     return factors[best] * fit.coef_, factors[best] * fit.intercept_
+
+
+def _logistic(x: Rows, y: Labels, number: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    length = (x**2).sum(1).mean() or 1.0
+    best, folds = STRENGTHS[len(STRENGTHS) // 2], min(FOLDS, int(np.bincount(y, minlength=number).min()))
+    if folds > 1:
+        parts, losses = StratifiedKFold(folds, shuffle=True, random_state=0), []
+        for strength in STRENGTHS:
+            # Near enough to tell one penalty from another, in a fraction of the steps.
+            rough = LogisticRegression(C=strength / length, max_iter=1000, tol=1e-3)
+            found = cross_val_predict(rough, x, y, cv=parts, method="predict_proba")
+            losses.append(_cross_entropy(np.log(found + 1e-12), y))
+        best = STRENGTHS[int(np.argmin(losses))]
+    fit = LogisticRegression(C=best / length, max_iter=1000).fit(x, y)
+    if number > 2:
+        return fit.coef_, fit.intercept_
+    # Of two classes the library has the second one's logit alone.
+    return np.concatenate([-fit.coef_, fit.coef_]) / 2, np.concatenate([-fit.intercept_, fit.intercept_]) / 2
+
+
+_FITS = {"means": _means, "ridge": _ridge, "logistic": _logistic}
 
 
 def _factor(scores: Scores, y: Labels) -> float:
