@@ -156,7 +156,7 @@ class RegularizeConfig(Section):
     """What holds training back toward the base; all of it is off unless it is set. See docs/methods.md."""
 
     decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="L2-SP: after each step values go toward the old ones by this share times the rate"
+        0.0, description="L2-SP: after each step values go this times the rate of the way back to the old ones"
     )
     threshold: Annotated[float, Field(ge=0)] = Field(
         0.0,

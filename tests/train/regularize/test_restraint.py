@@ -57,7 +57,7 @@ def dense(settings: RegularizeConfig) -> tuple[Tensor, Tensor, list[Tensor]]:
     """Weight and bias by the formulas alone, and the weight after each step."""
     model = layer()
     old, mask = model.weight.detach().clone(), torch.zeros(20).index_fill(0, CHOSEN, 1.0).view(4, 5)
-    optimizer = optimizer_of(model.weight, model.bias)
+    optimizer = optimizer_of(model.get_parameter("weight"), model.get_parameter("bias"))
     rates, seen = schedule(optimizer), []
     for step in range(1, STEPS + 1):
         x, y = batch(step)

@@ -30,7 +30,7 @@ def mixout(trained: Mapping[str, nn.Parameter], old: Mapping[str, Tensor], chanc
         own[name] = parameter.detach().clone()
         # Past autograd's eyes: the parameter is what trains, the mixture what it stands for in this pass.
         parameter.data.sub_(before).mul_(scale).add_(before)
-        hooks.append(parameter.register_hook(scale.mul))
+        hooks.append(parameter.register_hook(scale.mul))  # type: ignore[no-untyped-call]
     try:
         yield
     finally:

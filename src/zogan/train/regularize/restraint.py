@@ -48,11 +48,9 @@ class Restrained:
         optimizer: torch.optim.Optimizer,
         steps: int,
     ) -> None:
-        self.settings, self.trained = restraint.settings, trained
+        self.settings, self.trained, self.optimizer = restraint.settings, trained, optimizer
         self.old = {name: old.to(trained[name]) for name, old in restraint.old.items() if name in trained}
         self.average = Average(self.settings.average, steps)
-        groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-        self._groups: dict[str, dict[str, Any]] = {name: groups[id(trained[name])] for name in self.old}
 
     def mixed(self) -> AbstractContextManager[None]:
         """Around forward and backward of a batch."""
@@ -61,8 +59,12 @@ class Restrained:
 
     def pull(self) -> None:
         """After a step of the optimiser, while its rate is still in force."""
+        if not (self.settings.decay or self.settings.threshold):
+            return
+        # Looked up each time: an optimiser that takes up a state has other groups than before.
+        rates = {id(p): float(group["lr"]) for group in self.optimizer.param_groups for p in group["params"]}
         for name, old in self.old.items():
-            values, rate = self.trained[name].data, float(self._groups[name]["lr"])
+            values, rate = self.trained[name].data, rates[id(self.trained[name])]
             if self.settings.decay:
                 decay(values, old, rate * self.settings.decay)
             if self.settings.threshold:
