@@ -154,6 +154,7 @@ ALL = frozenset({"select", "head_only", "tune", "evaluate"})
         (("budget.density=0.01",), {"select", "tune", "evaluate"}),
         (("train.batch_size=6",), {"select", "tune", "evaluate"}),
         (("train.tokens_per_batch=60",), {"select", "tune", "evaluate"}),
+        (("regularize.decay=1",), {"tune", "evaluate"}),
         (("train.seed=1",), ALL),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, tuple) else "",

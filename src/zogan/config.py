@@ -159,6 +159,47 @@ class TrainConfig(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(60.0, description="seconds between checkpoints")
 
 
+class RegularizeConfig(Section):
+    """What holds training back toward the base; all of it is off unless it is set. See docs/methods.md."""
+
+    decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="L2-SP: after each step values go this times the rate of the way back to the old ones"
+    )
+    threshold: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="after each step values go toward the old ones by this times the rate, and no further than there; "
+        "those that end there leave the patch",
+    )
+    mixout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="chance that a value is the old one in a training step, 0 to 1"
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="share of each target that is spread over all classes or tokens, 0 to 1"
+    )
+    r_drop: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="weight of the divergence between two passes under dropout, both of which are trained on"
+    )
+    average: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="share of the steps, the last ones, over which values are averaged, 0 to 1"
+    )
+    interpolate: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="parts that the way from old to new values is cut into after training; the point that validates "
+        "best is kept, also one part beyond the new",
+    )
+
+    @property
+    def passes(self) -> int:
+        """How often a training row goes through the model in a step."""
+        return 2 if self.r_drop else 1
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Places to validate on the way from the old values, 0, to the new, 1, and one part beyond."""
+        parts = self.interpolate
+        return () if parts is None else tuple(place / parts for place in range(parts + 2))
+
+
 class LoraConfig(Section):
     """Used by `method: lora`."""
 
@@ -207,6 +248,13 @@ GENERATION_RATE = 0.0015
 """Learning rate of the chosen weights for generation, where the configuration gives none: batches are small there."""
 
 
+_NEEDS_OLD_VALUES = {
+    "lora": ("threshold", "mixout"),  # its update is dense, whatever its factors are
+    "head": ("decay", "threshold", "mixout", "interpolate"),
+}
+"""Restraints that a method has nothing for."""
+
+
 class Config(Section):
     """The whole of zogan.yaml. Only `model`, `task` and `data.train` are required."""
 
@@ -217,6 +265,7 @@ class Config(Section):
     select: SelectConfig = SelectConfig()
     budget: BudgetConfig = BudgetConfig()
     train: TrainConfig = TrainConfig()
+    regularize: RegularizeConfig = RegularizeConfig()
     lora: LoraConfig = LoraConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     cost: CostConfig = CostConfig()
@@ -253,6 +302,16 @@ class Config(Section):
     def _generation_has_no_head(self) -> Config:
         if self.task == "generation" and self.method == "head":
             raise ValueError("method 'head' is for classification: a generation base has no new head to train")
+        return self
+
+    @model_validator(mode="after")
+    def _restraint_fits_the_method(self) -> Config:
+        for name in _NEEDS_OLD_VALUES.get(self.method, ()):
+            if getattr(self.regularize, name):
+                raise ValueError(
+                    f"regularize.{name} holds values toward the old ones, and what method {self.method!r} trains has "
+                    "none for it: leave it out, or take method sparse or full"
+                )
         return self
 
     @model_validator(mode="after")

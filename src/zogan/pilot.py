@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
-from zogan.config import BudgetConfig, Config, LoraConfig, SelectConfig
+from zogan.config import BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
 from zogan.environment import environment
 from zogan.errors import RunError
 from zogan.evaluate import evaluate
@@ -130,6 +130,8 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
         "budget": budget.model_dump(mode="json", exclude=left_out),
         "train": job.config.train.model_dump(mode="json", include=kept),
     }
+    if budget.time is not None and job.config.regularize != RegularizeConfig():
+        reads["regularize"] = job.config.regularize.model_dump(mode="json")
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
@@ -205,7 +207,7 @@ def _head_only(config: Config) -> Config:
     """The same for every method and selection, so that it is fitted once; the memory changes no byte of it."""
     train = config.train.model_copy(update={**HEAD_ONLY, "rate": None, "cache": "auto", "cache_dtype": None})
     budget = BudgetConfig(memory=config.budget.memory)
-    others = {"select": SelectConfig(), "budget": budget, "lora": LoraConfig()}
+    others = {"select": SelectConfig(), "budget": budget, "regularize": RegularizeConfig(), "lora": LoraConfig()}
     return config.model_copy(update={"method": "head", "train": train, **others})
 
 
@@ -224,5 +226,7 @@ def _bytes_wanted(job: Job) -> int:
     """Checkpoint, best values and patch at their largest, with a margin for the report."""
     weights = sum(info.numel for info in headers(job.base.folder).values())
     share = {"sparse": job.config.budget.density, "full": 1.0}.get(job.config.method, 0.02)
-    # Per trained weight: values and two moments in the checkpoint (written beside the old one), the best, old and new.
-    return int(weights * share * 4 * (2 * 3 + 1 + 2)) + 20_000_000
+    # Per trained weight: values, two moments and a mean in the checkpoint (written beside the old one), the best, old
+    # and new.
+    kept = 4 if job.config.regularize.average else 3
+    return int(weights * share * 4 * (2 * kept + 1 + 2)) + 20_000_000

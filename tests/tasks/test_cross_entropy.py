@@ -64,6 +64,27 @@ def test_of_a_product(targets: int, biased: bool) -> None:
 
 
 @pytest.mark.usefixtures("pieces")
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_with_smoothed_targets(smoothing: float) -> None:
+    hidden, weight, labels = drawn(7, DIM), drawn(VOCABULARY, DIM), wanted(7)
+    bias, weights = drawn(VOCABULARY), drawn(7)
+
+    def known(logits: Tensor) -> Tensor:
+        return cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+
+    logits = linear(hidden, weight, bias)
+    torch.testing.assert_close(
+        gradient(lambda x: cross_entropies(x, labels, smoothing), logits, weights), gradient(known, logits, weights)
+    )
+    torch.testing.assert_close(
+        gradient(lambda x: linear_cross_entropies(x, weight, bias, labels, smoothing), hidden, weights),
+        gradient(lambda x: known(linear(x, weight, bias)), hidden, weights),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+@pytest.mark.usefixtures("pieces")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("autocast", [False, True])
 def test_in_half_precision(dtype: torch.dtype, autocast: bool) -> None:

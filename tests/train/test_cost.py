@@ -98,6 +98,16 @@ def test_depth_density_and_the_cache_are_paid_for(make: MakeJob) -> None:
     assert work_of(job.config, form, volumes, method="sparse", depth=1).cache > 0
 
 
+def test_two_passes_and_each_point_between_old_and_new_are_paid_for(make: MakeJob) -> None:
+    plain, twice, points = (volumes_of(make(regularize=keys)) for keys in ({}, {"r_drop": 1.0}, {"interpolate": 4}))
+    assert twice.training.tokens == 2 * plain.training.tokens
+    assert twice.training.batches == plain.training.batches
+    assert (twice.selection, twice.cache, twice.validation) == (plain.selection, plain.cache, plain.validation)
+    epochs = make().config.train.epochs
+    assert points.validation.tokens * epochs == plain.validation.tokens * (epochs + 6)
+    assert points.training == plain.training
+
+
 def test_a_head_alone_costs_one_pass(make: MakeJob) -> None:
     job = make("classification")
     form, volumes = form_of(job, job.task.model(seed=0, empty=True)), volumes_of(job)

@@ -334,6 +334,8 @@ def test_what_the_patch_says_of_itself(make: MakeJob) -> None:
         ({"select": {"criterion": "fisher"}}, True),
         ({"select": {"pattern": "rows"}}, True),
         ({"method": "lora"}, True),
+        ({"regularize": {"decay": 1.0}}, True),
+        ({"regularize": {"decay": 0.0}}, False),
     ],
 )
 def test_the_digest_is_of_what_changes_the_training(tmp_path: Path, keys: dict[str, Any], matters: bool) -> None:

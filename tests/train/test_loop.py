@@ -9,13 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zogan.config import TrainConfig
+from zogan.config import RegularizeConfig, TrainConfig
 from zogan.data import batch
 from zogan.errors import IntegrityError, ZoganError
 from zogan.progress import Silent
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.loop import Trained, train
+from zogan.train.regularize import Restraint
 
 
 class Killed(Silent):
@@ -64,6 +65,7 @@ def run(
     model: nn.Sequential | None = None,
     feed: Points | None = None,
     progress: Silent | None = None,
+    regularize: RegularizeConfig | None = None,
     **options: object,
 ) -> tuple[nn.Sequential, Trained]:
     model = model or network()
@@ -71,8 +73,16 @@ def run(
     rates = dict.fromkeys((name for name, _ in model.named_parameters()), 0.01)
     log = folder / "metrics.jsonl"
     folder.mkdir(exist_ok=True)
+    old = {name: p.detach().clone() for name, p in model.named_parameters() if name != "3.weight"}
     trained = train(
-        model, feed or Points(), rates, settings, Checkpoint(folder, "key"), log=log, progress=progress or Silent()
+        model,
+        feed or Points(),
+        rates,
+        settings,
+        Checkpoint(folder, "key"),
+        restraint=Restraint(regularize, old) if regularize else Restraint(),
+        log=log,
+        progress=progress or Silent(),
     )
     return model, trained
 
@@ -150,6 +160,68 @@ def test_the_schedule_ends_with_the_last_step_whatever_the_epochs_hold(tmp_path:
     assert len(set(each)) > 1, "the case is of epochs that differ"
     assert listener.total == len(steps) == sum(each)
     assert steps[-1]["rate"] == pytest.approx(0.01 / len(steps))
+
+
+HELD = RegularizeConfig(decay=0.5, threshold=0.2, mixout=0.2, average=0.6, interpolate=2)
+
+
+@pytest.mark.parametrize("step", [3, 14, 20, 28])
+def test_so_does_one_that_is_held_back(tmp_path: Path, step: int) -> None:
+    whole, trained = run(tmp_path / "whole", regularize=HELD)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", regularize=HELD, progress=Killed(step))
+    torch.manual_seed(step)
+    again, resumed = run(tmp_path / "killed", regularize=HELD)
+    assert values(again) == values(whole) != values(run(tmp_path / "free")[0])
+    assert lines(tmp_path / "killed") == lines(tmp_path / "whole")
+    assert resumed.interpolation == trained.interpolation
+    assert len(trained.interpolation) == 4
+
+
+class Broken(Points):
+    """Stops at a look at the validation rows."""
+
+    def __init__(self, look: int) -> None:
+        super().__init__()
+        self.look = look
+
+    def monitor(self, model: nn.Module) -> Monitor:
+        self.look -= 1
+        if not self.look:
+            raise KeyboardInterrupt
+        return super().monitor(model)
+
+
+@pytest.mark.parametrize("look", [4, 5, 7])
+def test_so_does_one_that_was_killed_while_it_was_validated(tmp_path: Path, look: int) -> None:
+    whole, _ = run(tmp_path / "whole", regularize=HELD)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", regularize=HELD, feed=Broken(look))
+    again, _ = run(tmp_path / "killed", regularize=HELD)
+    assert values(again) == values(whole)
+    assert lines(tmp_path / "killed") == lines(tmp_path / "whole")
+
+
+def test_the_mean_of_the_last_steps_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    feed = Points()
+    model, trained = run(tmp_path, feed=feed, regularize=RegularizeConfig(average=0.5), patience=None)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    assert state["restraint"]["count"] == 14  # of 28
+    assert trained.epochs[-1].best, "the case is of a mean that is the best"
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, state["restraint"]["values"][name])
+        assert not torch.equal(parameter, state["values"][name]), "training went on from its own values"
+    assert feed.monitor(model).loss == trained.epochs[-1].validation_loss
+
+
+def test_what_lies_between_old_and_new_is_told(tmp_path: Path) -> None:
+    feed = Points([3.0, 2.0, 2.5, 2.5, 9.0, 1.0, 2.0, 9.0])
+    _, trained = run(tmp_path, feed=feed, regularize=RegularizeConfig(interpolate=2), patience=None)
+    told = [line for line in lines(tmp_path) if line["kind"] == "interpolation"]
+    assert [(line["share"], line["best"]) for line in told] == [(0.0, False), (0.5, True), (1.0, False), (1.5, False)]
+    assert [line["validation_loss"] for line in told] == [point.validation_loss for point in trained.interpolation]
+    # All of the new values are those of the best epoch.
+    assert trained.interpolation[2].validation_loss == trained.epochs[1].validation_loss
 
 
 def test_a_state_of_another_run_is_not_taken_up(tmp_path: Path) -> None:

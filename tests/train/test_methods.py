@@ -336,6 +336,36 @@ def test_the_configuration_names_the_method(classes: MakeJob) -> None:
     assert used.stored.keys().isdisjoint(HEAD)
 
 
+def test_each_knows_where_what_it_trains_came_from(classes: MakeJob) -> None:
+    model = classes().task.model(seed=0)
+    before = state(model)
+    method = Sparse(selection(model, 1, 40), HEAD, {DENSE: torch.float16})
+    method.prepare(model)
+    (chosen,) = method.old(model).values()
+    shift(model)
+    assert method.old(model).keys() == {DENSE.replace("weight", "values")}
+    # What the base stores, whatever dtype it is computed in.
+    assert torch.equal(chosen, before[DENSE].reshape(-1)[[1, 40]].half().float())
+
+    job = classes(method="full")
+    model = job.task.model(seed=0)
+    full = Full(job, HEAD)
+    full.prepare(model)
+    old = full.old(model)
+    shift(model)
+    assert old.keys() == trains(model).keys() - set(HEAD)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in old.items())
+
+    model = classes(method="lora").task.model(seed=0)
+    lora = Lora(LoraConfig(rank=RANK), HEAD, 0)
+    lora.prepare(model)
+    held = lora.old(model)
+    assert {name.replace("lora_B", "lora_A") for name in held} | held.keys() | set(HEAD) == trains(model).keys()
+    # The update begins at nothing, as B does.
+    assert all(torch.equal(tensor, model.get_parameter(name)) and not tensor.any() for name, tensor in held.items())
+    assert Head(HEAD).old(model) == {}
+
+
 def test_sparse_needs_a_selection(classes: MakeJob) -> None:
     job = classes()
     with pytest.raises(ConfigError, match="method: method sparse needs a selection"):

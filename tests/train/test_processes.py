@@ -53,9 +53,16 @@ def tuned(config: Path, processes: int) -> list[Patch]:
     return [Patch.load(file) for file in files]
 
 
-@pytest.mark.parametrize(("task", "method"), [("classification", "full"), ("generation", "sparse")])
+@pytest.mark.parametrize(
+    ("task", "method", "regularize"),
+    [
+        ("classification", "full", "{}"),
+        ("generation", "sparse", "{}"),
+        ("generation", "sparse", "{decay: 2.0, label_smoothing: 0.1, average: 0.5, interpolate: 2}"),
+    ],
+)
 def test_two_processes_are_as_one(
-    tmp_path: Path, task: Literal["classification", "generation"], method: Literal["sparse", "full"]
+    tmp_path: Path, task: Literal["classification", "generation"], method: Literal["sparse", "full"], regularize: str
 ) -> None:
     (tiny_encoder if task == "classification" else tiny_decoder)(tmp_path / "base")
     about = json.loads((tmp_path / "base" / "config.json").read_text())
@@ -70,6 +77,7 @@ data: {{train: train.jsonl, validation: validation.jsonl, test: test.jsonl}}
 method: {method}
 select: {{batches: 2}}
 budget: {{density: 0.05}}
+regularize: {regularize}
 """
     # Five batches: in the last step one process has none.
     paths = []
@@ -86,3 +94,23 @@ budget: {{density: 0.05}}
         assert both.float().mean() > 0.99
         there = torch.isin(known.positions, change.positions)
         torch.testing.assert_close(change.new[both], known.new[there], rtol=1e-3, atol=1e-4)
+
+
+def test_both_processes_end_alike_under_mixout(tmp_path: Path) -> None:
+    tiny_decoder(tmp_path / "base")
+    data.write_splits(tmp_path, "generation", train=20)
+    path = tmp_path / "mixed.yaml"
+    path.write_text(
+        """
+model: base
+task: generation
+data: {train: train.jsonl, validation: validation.jsonl, test: test.jsonl}
+select: {batches: 2}
+budget: {density: 0.05}
+regularize: {threshold: 0.1, mixout: 0.3}
+train: {epochs: 1, batch_size: 4, rate: 0.001}
+"""
+    )
+    first, second = tuned(path, 2)
+    assert first.count
+    assert first.digest == second.digest

@@ -94,6 +94,15 @@ def deltas(model: nn.Module) -> dict[str, Delta]:
     return {name: found[name] for name in sorted(found)}
 
 
+def old_values(model: nn.Module) -> dict[str, Tensor]:
+    """What stood at the chosen weights, fp32, by the name of the parameter that trains in their place."""
+    return {
+        f"{path}.values" if path else "values": module.old.float()
+        for path, module in model.named_modules()
+        if isinstance(module, Sparse)
+    }
+
+
 def detach(model: nn.Module) -> dict[str, Delta]:
     """Give the plain model back, tuned, and say what changed.
 

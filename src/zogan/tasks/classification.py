@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
@@ -100,10 +100,14 @@ class Classification:
             "labels": torch.tensor([example.labels[0] for example in examples]),
         }
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, model: nn.Module, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, int]:
         """See `Task`. A batch of `features` and `labels` runs the head alone."""
-        logits = self._logits(model, batch)
-        return cross_entropy(logits, batch["labels"], reduction="sum"), len(logits)
+        logits, labels = self.logits(model, batch)
+        return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing), len(logits)
+
+    def logits(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, "rows labels"], Int64[Tensor, " rows"]]:
+        """See `Task`."""
+        return self._logits(model, batch), batch["labels"]
 
     def monitor(
         self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing

@@ -28,36 +28,40 @@ def linear_cross_entropies(
     weight: Float[Tensor, "vocabulary dim"],
     bias: Float[Tensor, " vocabulary"] | None,
     targets: Int64[Tensor, " targets"],
+    smoothing: float = 0.0,
 ) -> Float[Tensor, " targets"]:
     """Cross-entropies of `nn.functional.linear(hidden, weight, bias)`, nats, fp32, without all its logits.
 
     A piece of the logits is formed, made into its own gradient in place, and folded into that of `hidden`
     (arXiv:2410.10989, section 3.2): one product forward and one back, both here. Backward only scales; it can be asked
-    for once. Under autocast the products are in its dtype.
+    for once. Under autocast the products are in its dtype. `smoothing` is as in `cross_entropies`.
 
     Raises:
         ValueError: `weight` or `bias` is to be trained; they are given no gradient here.
     """
     if torch.is_grad_enabled() and (weight.requires_grad or (bias is not None and bias.requires_grad)):
         raise ValueError("the weight and bias of linear_cross_entropies must be frozen")
-    found: Tensor = _LinearCrossEntropies.apply(hidden, weight, bias, targets)  # type: ignore[no-untyped-call]
+    found: Tensor = _LinearCrossEntropies.apply(hidden, weight, bias, targets, smoothing)  # type: ignore[no-untyped-call]
     return found
 
 
 def cross_entropies(
-    logits: Float[Tensor, "targets vocabulary"], targets: Int64[Tensor, " targets"]
+    logits: Float[Tensor, "targets vocabulary"], targets: Int64[Tensor, " targets"], smoothing: float = 0.0
 ) -> Float[Tensor, " targets"]:
     """Cross-entropies as `nn.functional.cross_entropy(..., reduction="none")` has them, in one buffer.
 
-    The gradient can be asked for once.
+    The gradient can be asked for once. `smoothing` is the share of a target that is spread over the whole vocabulary
+    (arXiv:1512.00567, section 7), 0 to 1.
     """
-    found: Tensor = _CrossEntropies.apply(logits, targets)  # type: ignore[no-untyped-call]
+    found: Tensor = _CrossEntropies.apply(logits, targets, smoothing)  # type: ignore[no-untyped-call]
     return found
 
 
 class _LinearCrossEntropies(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, smoothing: float
+    ) -> Tensor:
         device, dtype = hidden.device.type, weight.dtype
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
@@ -74,7 +78,7 @@ class _LinearCrossEntropies(torch.autograd.Function):
                 torch.mm(x[here], weight.T, out=logits)
                 if bias is not None:
                     logits.add_(bias)
-                _fill(losses[here], logits, targets[here], logits if ctx.gradient is not None else None)
+                _fill(losses[here], logits, targets[here], logits if ctx.gradient is not None else None, smoothing)
                 if ctx.gradient is not None:
                     ctx.gradient[here] = logits @ weight  # (rows, dim)
             if ctx.gradient is not None and dtype == torch.float16:
@@ -84,25 +88,25 @@ class _LinearCrossEntropies(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return _taken(ctx).mul_(grads[0][:, None]).to(ctx.dtype), None, None, None
+        return _taken(ctx).mul_(grads[0][:, None]).to(ctx.dtype), None, None, None, None
 
 
 class _CrossEntropies(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         # Apart from the logits, which what made them may need in its own backward.
         ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
         losses = torch.empty_like(logits[:, 0])
-        _fill(losses, logits, targets, ctx.gradient)
+        _fill(losses, logits, targets, ctx.gradient, smoothing)
         return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        return _taken(ctx).mul_(grads[0][:, None]), None
+        return _taken(ctx).mul_(grads[0][:, None]), None, None
 
 
-def _fill(losses: Tensor, logits: Tensor, targets: Tensor, gradient: Tensor | None) -> None:
+def _fill(losses: Tensor, logits: Tensor, targets: Tensor, gradient: Tensor | None, smoothing: float = 0.0) -> None:
     """Write the losses, and the gradient of each by its logits; `gradient` may be the logits themselves.
 
     In fp16 the gradient is `_HALF_SCALE` times as large.
@@ -113,11 +117,16 @@ def _fill(losses: Tensor, logits: Tensor, targets: Tensor, gradient: Tensor | No
         part, wanted = logits[here].float(), targets[here, None]
         total = part.logsumexp(dim=1, keepdim=True)  # (rows, 1)
         losses[here] = (total - part.gather(1, wanted))[:, 0]
+        if smoothing:  # of the target's logit some part is the mean of all
+            losses[here] += smoothing * (part.gather(1, wanted)[:, 0] - part.mean(dim=1))
         if gradient is None:
             continue
         plain = gradient.dtype == part.dtype
         found = torch.sub(part, total, out=gradient[here] if plain else part).exp_()
-        found.scatter_add_(1, wanted, found.new_full((), -1.0).expand_as(wanted))  # softmax, less one at the target
+        if smoothing:
+            found.sub_(smoothing / logits.shape[1])
+        # Softmax, less what the targets are: one at the target, where nothing is smoothed.
+        found.scatter_add_(1, wanted, found.new_full((), smoothing - 1.0).expand_as(wanted))
         if not plain:
             gradient[here] = found.mul_(_HALF_SCALE) if gradient.dtype == torch.float16 else found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -19,7 +20,7 @@ from zogan.models import Base
 from zogan.progress import Progress, Silent
 from zogan.tasks.answers import greedy
 from zogan.tasks.inference import batches, evaluating
-from zogan.tasks.labelled import labelled_losses
+from zogan.tasks.labelled import labelled_logits, labelled_losses
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
 from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, TextPredictions, enter_nothing
@@ -104,10 +105,17 @@ class Generation:
         }
         return {name: torch.tensor([tokens]) for name, tokens in whole.items()}  # (1, time)
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
+    def loss(self, model: nn.Module, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, int]:
         """See `Task`. Logits are formed at labelled positions alone."""
-        losses, _ = labelled_losses(model, batch)
+        losses, _ = labelled_losses(model, batch, smoothing)
         return losses.sum(), len(losses)
+
+    def logits(
+        self, model: nn.Module, batch: Batch
+    ) -> tuple[Float[Tensor, "targets vocabulary"], Int64[Tensor, " targets"]]:
+        """See `Task`. They are in memory as a whole, unlike for `loss`."""
+        logits, targets, _ = labelled_logits(model, batch)
+        return logits, targets
 
     def monitor(
         self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing

@@ -18,7 +18,9 @@ from zogan.tasks.task import IGNORED, Batch
 _INPUTS = ("input_ids", "attention_mask", "position_ids")
 
 
-def labelled_losses(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, " targets"], Int64[Tensor, " targets"]]:
+def labelled_losses(
+    model: nn.Module, batch: Batch, smoothing: float = 0.0
+) -> tuple[Float[Tensor, " targets"], Int64[Tensor, " targets"]]:
     """Run a causal model; the cross-entropy of each labelled token.
 
     Where the output embeddings do not train, and the model hands on what they give as its logits, the losses are
@@ -27,6 +29,7 @@ def labelled_losses(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, " tar
     Args:
         model: a transformers causal language model.
         batch: with labels (rows, time), `IGNORED` where there is no loss.
+        smoothing: share of each target that is spread over the vocabulary, 0 to 1.
 
     Returns:
         Losses in nats, fp32, and the row of each.
@@ -37,11 +40,11 @@ def labelled_losses(model: nn.Module, batch: Batch) -> tuple[Float[Tensor, " tar
     output = _output_embeddings(model)
     if not (_is_plain(output) and _hands_on(model, output, batch)):
         logits, targets, rows = labelled_logits(model, batch)
-        return cross_entropies(logits, targets), rows
+        return cross_entropies(logits, targets, smoothing), rows
     keep, targets = _labelled(batch)
 
     def losses(hidden: Tensor) -> Tensor:
-        found = linear_cross_entropies(_at(model, hidden, keep), output.weight, output.bias, targets)
+        found = linear_cross_entropies(_at(model, hidden, keep), output.weight, output.bias, targets, smoothing)
         return found[None, :, None]  # (1, targets, 1), in the place of (1, targets, vocabulary)
 
     with _forward(output, losses):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 
 from zogan.config import EvaluateConfig
@@ -135,8 +135,16 @@ class Task(Protocol):
     def collate(self, examples: Sequence[Example]) -> Batch:
         """One padded batch."""
 
-    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
-        """Sum of the losses over the batch's targets (fp32, with gradient), and their number."""
+    def loss(self, model: nn.Module, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, int]:
+        """Sum of the losses over the batch's targets (fp32, with gradient), and their number.
+
+        `smoothing` is the share of each target that is spread over all classes or tokens, 0 to 1.
+        """
+
+    def logits(
+        self, model: nn.Module, batch: Batch
+    ) -> tuple[Float[Tensor, "targets classes"], Int64[Tensor, " targets"]]:
+        """Logits (fp32, with gradient) of each of the batch's targets, in the order of its rows, and the targets."""
 
     def monitor(
         self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing

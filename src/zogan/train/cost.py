@@ -123,10 +123,11 @@ def _is_dense(module: nn.Module) -> bool:
 
 def volumes_of(job: Job) -> Volumes:
     """What the job's configuration sends through the model, if no epoch is saved by stopping early."""
-    train, seed = job.config.train, job.config.train.seed
+    train, restraint, seed = job.config.train, job.config.regularize, job.config.train.seed
     plain = batch_size(train.model_copy(update={"packing": False}))
     lengths = {split: [len(example.ids) for example in job.examples(split)] for split in ("train", "validation")}
     epochs = [bucketed(lengths["train"], batch_size(train), seed=seed, epoch=epoch) for epoch in range(train.epochs)]
+    passed_through = [[rows * restraint.passes for rows in batches] for batches in epochs]
     passed = bucketed(lengths["train"], plain, seed=seed, epoch=SALIENCY_EPOCH)[: job.config.select.batches]
     at_once = Tokens(TOKENS_AT_ONCE)
     validation = ordered(lengths["validation"], batch_size(job.config.evaluate))
@@ -134,8 +135,8 @@ def volumes_of(job: Job) -> Volumes:
         selection=volume(job, "train", passed),
         cache=volume(job, "train", ordered(lengths["train"], at_once))
         + volume(job, "validation", ordered(lengths["validation"], at_once)),
-        training=sum((volume(job, "train", batches) for batches in epochs), Volume()),
-        validation=volume(job, "validation", validation).times(train.epochs),
+        training=sum((volume(job, "train", batches) for batches in passed_through), Volume()),
+        validation=volume(job, "validation", validation).times(train.epochs + len(restraint.points)),
     )
 
 

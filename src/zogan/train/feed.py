@@ -14,6 +14,7 @@ from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, enter_nothing
+from zogan.train.regularize import Objective
 
 
 def targets(batch: Batch) -> int:
@@ -28,10 +29,12 @@ class Rows:
     Args:
         job: base, rows and task.
         size: of a validation batch.
+        objective: what is minimised; the task's own loss where absent.
     """
 
-    def __init__(self, job: Job, size: BatchSize) -> None:
+    def __init__(self, job: Job, size: BatchSize, objective: Objective | None = None) -> None:
         self.task, self.size = job.task, size
+        self.objective = objective or Objective(job.task)
         self.examples, self.held_out = job.examples("train"), job.examples("validation")
         self.lengths = [len(example.ids) for example in self.examples]
         self.packs = job.config.train.packing and isinstance(job.task, Generation)
@@ -39,14 +42,14 @@ class Rows:
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated."""
-        examples = [self.examples[row] for row in rows]
+        examples = [self.examples[row] for row in self.objective.rows(rows)]
         if self.packs and isinstance(self.task, Generation):
             return self.task.pack(examples)
         return self.task.collate(examples)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
-        return self.task.loss(model, batch)
+        return self.objective(model, batch)
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
@@ -72,7 +75,7 @@ class Features:
         enter: Enter = enter_nothing,
         enter_held_out: Enter = enter_nothing,
     ) -> None:
-        self.task = task
+        self.task, self.objective = task, rows.objective
         self.features, self.labels = _of(task, model, rows.examples, rows.size, enter)
         held_out = _of(task, model, rows.held_out, rows.size, enter_held_out)
         self.held_out = dict(zip(("features", "labels"), held_out, strict=True))
@@ -81,11 +84,12 @@ class Features:
 
     def batch(self, rows: list[int]) -> Batch:
         """Features (rows, dim) and labels (rows,)."""
+        rows = self.objective.rows(rows)
         return {"features": self.features[rows], "labels": self.labels[rows]}
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of rows."""
-        return self.task.loss(model, batch)
+        return self.objective(model, batch)
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows: the share that is wrong, then the loss."""

@@ -13,13 +13,14 @@ from typing import Any
 
 from torch import nn
 
-from zogan.config import Config
+from zogan.config import Config, RegularizeConfig
 from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
 from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
+from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
@@ -31,6 +32,7 @@ from zogan.train.methods import method_for
 from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
+from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Tuned:
         trainable: parameters that trained.
         parameters: parameters of the model in all.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+        interpolation: points between old and new values that were validated, where `regularize.interpolate` asks.
     """
 
     patch: Patch
@@ -50,6 +53,7 @@ class Tuned:
     trainable: int
     parameters: int
     seconds_before: float
+    interpolation: tuple[Point, ...] = ()
 
 
 def tune_job(
@@ -67,6 +71,7 @@ def tune_job(
     names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
+    restraint = Restraint(config.regularize, method.old(model) if _looks_back(config.regularize) else {})
     feed = _feed(job, held, progress)
     if not begun:
         begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
@@ -76,6 +81,9 @@ def tune_job(
         settings = settings.model_copy(update={"tokens_per_batch": budget})
         enter = feed.enter if isinstance(feed, Prefixed) else None
         check_packing(job.task, model, job.examples("train"), settings, enter=enter)
+    # An adapter that is nothing yet shows no dropout.
+    if config.regularize.r_drop and not (config.method == "lora" and config.lora.dropout):
+        check_dropout(model, lambda: feed.loss(model, to_device(feed.batch([0]), next(model.parameters()).device))[0])
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
@@ -83,7 +91,8 @@ def tune_job(
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
         key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
+        rates = _rates(model, job, config)
+        trained = train(model, feed, rates, settings, state, restraint=restraint, log=log, progress=progress)
     result = method.result(model)
     patch = Patch.capture(
         result.deltas,
@@ -97,19 +106,25 @@ def tune_job(
         tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
         hashes=hashes,
     )
-    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before)
+    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before, trained.interpolation)
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     config, size, model = job.config, batch_size(job.config.evaluate), held.model
+    objective = Objective(job.task, config.regularize)
     if config.method == "head" and isinstance(job.task, Classification):
-        return Features(job.task, model, Rows(job, size), held.enter("train"), held.enter("validation"))
+        return Features(job.task, model, Rows(job, size, objective), held.enter("train"), held.enter("validation"))
     frozen = held.by_training() if config.method == "sparse" else None
     if frozen is None:
-        return Rows(job, size)
+        return Rows(job, size, objective)
     if config.train.cache == "off":
-        return Resting(job, size, frozen.cut)
-    return Prefixed(job, size, held.filler(frozen), progress=progress)
+        return Resting(job, size, frozen.cut, objective)
+    return Prefixed(job, size, held.filler(frozen), objective=objective, progress=progress)
+
+
+def _looks_back(settings: RegularizeConfig) -> bool:
+    """Whether old values are asked for: of all weights they are a second model."""
+    return bool(settings.decay or settings.threshold or settings.mixout or settings.points)
 
 
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
@@ -139,6 +154,8 @@ def config_digest(config: Config) -> str:
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
     tree["budget"].pop("memory")
+    if config.regularize == RegularizeConfig():
+        tree.pop("regularize")  # nothing is asked for, as before there was anything to ask for
     return _digest(tree)
 
 

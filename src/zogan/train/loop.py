@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,11 +24,15 @@ from zogan.progress import Progress
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import targets as targets_of
+from zogan.train.regularize import Point, Restrained, Restraint
 
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
 _FUSED = ("cpu", "cuda", "xpu")
 """Kinds of device that torch has a fused AdamW for."""
+
+_FREE = Restraint()
+"""Nothing holds training back."""
 
 
 @runtime_checkable
@@ -66,10 +70,12 @@ class Trained:
     Attributes:
         epochs: the figures of each.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+        interpolation: points between old and new values that were validated afterwards, where that was asked for.
     """
 
     epochs: tuple[Epoch, ...]
     seconds_before: float
+    interpolation: tuple[Point, ...] = ()
 
 
 @dataclass
@@ -93,6 +99,7 @@ def train(
     settings: TrainConfig,
     checkpoint: Checkpoint,
     *,
+    restraint: Restraint = _FREE,
     log: Path | None,
     progress: Progress,
 ) -> Trained:
@@ -107,6 +114,7 @@ def train(
         rates: learning rate per parameter name; every trained parameter has one.
         settings: the loop's options.
         checkpoint: where state and best values are kept.
+        restraint: what holds training back.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
 
@@ -119,7 +127,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
+        return _train(accelerator, model, trained, feed, rates, settings, restraint, checkpoint, log, progress)
 
 
 def _train(
@@ -129,6 +137,7 @@ def _train(
     feed: Feed,
     rates: Mapping[str, float],
     settings: TrainConfig,
+    restraint: Restraint,
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
@@ -150,7 +159,8 @@ def _train(
     schedule = get_scheduler(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
     )
-    state = _resume(checkpoint, trained, plain, schedule)
+    restrained = Restrained(restraint, trained, plain, total)
+    state = _resume(checkpoint, trained, plain, schedule, restrained)
     seconds_before = state.seconds
     if log is not None:
         _cut(log, state.log_bytes)
@@ -161,12 +171,16 @@ def _train(
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
-            loss, targets = _step(accelerator, wrapped, feed, optimizer, trained, mine, order[0], settings.clip)
+            loss, targets = _step(
+                accelerator, wrapped, feed, optimizer, trained, restrained, mine, order[0], settings.clip
+            )
             rate = max(schedule.get_last_lr())
             if not accelerator.optimizer_step_was_skipped:
+                restrained.pull()
                 schedule.step()
             state.loss_sum, state.targets = state.loss_sum + loss, state.targets + targets
             state.step, state.step_in_epoch = state.step + 1, step + 1
+            restrained.passed(state.step)
             now = time.perf_counter()
             state.seconds, clock = state.seconds + now - clock, now
             progress.advance(state.step, loss=loss / targets, rate=rate, epoch=float(state.epoch + 1))
@@ -182,23 +196,29 @@ def _train(
                 seconds=round(state.seconds, 3),
             )
             if now - saved >= settings.checkpoint_seconds and accelerator.is_main_process:
-                _save(checkpoint, trained, plain, schedule, state)
+                _save(checkpoint, trained, plain, schedule, restrained, state)
                 saved = now
-        _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
+        with restrained.validating():
+            _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
         _write(log, accelerator, state, kind="epoch", **state.epochs[-1])
         progress.note(_sentence(state.epochs[-1], settings.epochs))
         if accelerator.is_main_process:
-            _save(checkpoint, trained, plain, schedule, state)
+            _save(checkpoint, trained, plain, schedule, restrained, state)
             saved = now
     if accelerator.is_main_process:
         checkpoint.load_best(trained)
-    for parameter in trained.values():  # the others may not see the main process' files
-        parameter.data.copy_(broadcast(parameter.data))
+    _share(trained)  # the others may not see the main process' files
+    points = restrained.finish(lambda: feed.monitor(wrapped))
+    if points:
+        _share(trained)  # all of them take the main process' choice
+        for point in points:
+            _write(log, accelerator, state, kind="interpolation", **asdict(point))
+        progress.note(_choice(points))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
-    return Trained(tuple(epochs), seconds_before)
+    return Trained(tuple(epochs), seconds_before, points)
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -217,6 +237,7 @@ def _step(
     feed: Feed,
     optimizer: Any,
     trained: Mapping[str, nn.Parameter],
+    restrained: Restrained,
     batches: list[list[int]],
     spare: list[int],
     clip: float | None,
@@ -231,7 +252,7 @@ def _step(
     for place, batch in enumerate(collated):
         batch = {name: tensor.to(accelerator.device) for name, tensor in batch.items()}
         last = place == len(collated) - 1
-        with accelerator.no_sync(model) if not last else nullcontext():
+        with accelerator.no_sync(model) if not last else nullcontext(), restrained.mixed():
             loss, _ = feed.loss(model, batch)
             # The reduction takes the mean over processes; the sum over all targets is what is meant.
             accelerator.backward(weight * loss * accelerator.num_processes / targets)
@@ -286,8 +307,26 @@ def _sentence(epoch: Mapping[str, Any], epochs: int) -> str:
     )
 
 
+def _share(trained: Mapping[str, nn.Parameter]) -> None:
+    for parameter in trained.values():
+        parameter.data.copy_(broadcast(parameter.data))
+
+
+def _choice(points: Sequence[Point]) -> str:
+    best = next(point for point in points if point.best)
+    return (
+        f"of the way from the old to the new values {best.share:.0%} is kept, of {len(points)} points that were tried: "
+        f"validation {best.validation_loss:.4f}"
+    )
+
+
 def _save(
-    checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any, state: _State
+    checkpoint: Checkpoint,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: Any,
+    schedule: Any,
+    restrained: Restrained,
+    state: _State,
 ) -> None:
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     checkpoint.save(
@@ -296,17 +335,25 @@ def _save(
             "optimizer": optimizer.state_dict(),
             "schedule": schedule.state_dict(),
             "generators": [torch.get_rng_state(), *cuda],
+            "restraint": restrained.state(),
             "state": asdict(state),
         },
     )
 
 
-def _resume(checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any) -> _State:
+def _resume(
+    checkpoint: Checkpoint,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: Any,
+    schedule: Any,
+    restrained: Restrained,
+) -> _State:
     kept = checkpoint.load(trained)
     if kept is None:
         return _State()
     optimizer.load_state_dict(kept["optimizer"])
     schedule.load_state_dict(kept["schedule"])
+    restrained.load(kept["restraint"])
     torch.set_rng_state(kept["generators"][0])
     if torch.cuda.is_available() and len(kept["generators"]) > 1:
         torch.cuda.set_rng_state_all(kept["generators"][1:])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zogan.config import Config, LoraConfig
 from zogan.errors import ConfigError
 from zogan.patch import Patch
-from zogan.sparse.attach import Delta, attach, detach
+from zogan.sparse.attach import Delta, attach, detach, old_values
 from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
 from zogan.tasks.classifier import Classifier
@@ -51,6 +51,9 @@ class Method(Protocol):
     def prepare(self, model: nn.Module) -> None:
         """Freeze and attach in place."""
 
+    def old(self, model: nn.Module) -> dict[str, Tensor]:
+        """Where what trains came from, by parameter name, before it trains; what has no such place is not there."""
+
     def result(self, model: nn.Module) -> Result:
         """What changed; the model is plain again afterwards, where the method can."""
 
@@ -65,6 +68,9 @@ class Sparse:
 
     def prepare(self, model: nn.Module) -> None:
         attach(model, self.selection, stored=self.stored)
+
+    def old(self, model: nn.Module) -> dict[str, Tensor]:
+        return old_values(model)
 
     def result(self, model: nn.Module) -> Result:
         deltas = {name: delta for name, delta in detach(model).items() if name not in self.head}
@@ -103,6 +109,9 @@ class Full:
     def prepare(self, model: nn.Module) -> None:
         model.requires_grad_(True)
 
+    def old(self, model: nn.Module) -> dict[str, Tensor]:
+        return {name: p.detach().clone() for name, p in model.named_parameters() if name not in self.head}
+
     def result(self, model: nn.Module) -> Result:
         names = self.job.task.tensor_names(model)
         first: dict[str, tuple[str, nn.Parameter]] = {}
@@ -122,6 +131,9 @@ class Head:
 
     def prepare(self, model: nn.Module) -> None:
         attach(model, Selection({}, {}, whole=self.head))
+
+    def old(self, model: nn.Module) -> dict[str, Tensor]:
+        return {}
 
     def result(self, model: nn.Module) -> Result:
         detach(model)
@@ -156,6 +168,10 @@ class Lora:
             _inject(lora, body)
         for name in self.head:
             model.get_parameter(name).requires_grad_(True)
+
+    def old(self, model: nn.Module) -> dict[str, Tensor]:
+        # The update is B A: with B at zero, where it begins, it is none; and it is as large as B is.
+        return {name: torch.zeros_like(p) for name, p in model.named_parameters() if ".lora_B." in name}
 
     def result(self, model: nn.Module) -> Result:
         state = _peft().get_peft_model_state_dict(_body(model))

@@ -23,6 +23,7 @@ from zogan.train.filling import Filler, filled
 from zogan.train.forward import as_trained, run_of
 from zogan.train.hidden import HiddenStates
 from zogan.train.need import SPLITS
+from zogan.train.regularize import Objective
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Prefixed(Rows):
         job: base, rows and task.
         size: of a validation batch.
         filler: computes what is not in the cache yet.
+        objective: what is minimised; the task's own loss where absent.
         progress: told how far the cache is.
         splits: those that will be asked for.
     """
@@ -118,23 +120,25 @@ class Prefixed(Rows):
         size: BatchSize,
         filler: Filler,
         *,
+        objective: Objective | None = None,
         progress: Progress = Silent(),
         splits: Sequence[Split] = SPLITS,
     ) -> None:
-        super().__init__(job, size)
+        super().__init__(job, size, objective)
         self.cut = filler.cut
         self.states = {split: filled(job, split, filler, progress) for split in splits}
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated, with what enters the cut: `hidden`, (rows, time, dim)."""
-        return {**super().batch(rows), "hidden": self.states["train"].read(rows, packed=self.packs)}
+        hidden = self.states["train"].read(self.objective.rows(rows), packed=self.packs)
+        return {**super().batch(rows), "hidden": hidden}
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
         rest = {name: tensor for name, tensor in batch.items() if name != "hidden"}
         resting(self.cut)
         with self.cut.replay(batch["hidden"]):
-            return self.task.loss(model, rest)
+            return self.objective(model, rest)
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
@@ -154,8 +158,8 @@ class Resting(Rows):
     What `train.cache: off` gives: the same figures as from a cache, at the price of running that part in every epoch.
     """
 
-    def __init__(self, job: Job, size: BatchSize, cut: Cut) -> None:
-        super().__init__(job, size)
+    def __init__(self, job: Job, size: BatchSize, cut: Cut, objective: Objective | None = None) -> None:
+        super().__init__(job, size, objective)
         self.cut = cut
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
