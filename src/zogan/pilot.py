@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
-from zogan.config import BudgetConfig, Config, LoraConfig, SelectConfig
+from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, SelectConfig
 from zogan.environment import environment
 from zogan.errors import RunError
 from zogan.evaluate import evaluate
@@ -204,7 +204,7 @@ def _head_only(config: Config) -> Config:
     """The same for every method and selection, so that it is fitted once; the memory changes no byte of it."""
     train = config.train.model_copy(update={**HEAD_ONLY, "rate": None, "cache": "auto", "cache_dtype": None})
     budget = BudgetConfig(memory=config.budget.memory)
-    others = {"select": SelectConfig(), "budget": budget, "lora": LoraConfig()}
+    others = {"select": SelectConfig(), "budget": budget, "lora": LoraConfig(), "adapters": AdaptersConfig()}
     return config.model_copy(update={"method": "head", "train": train, **others})
 
 

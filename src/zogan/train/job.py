@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from zogan.config import Config
+from zogan.config import AdaptersConfig, Config
 from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
@@ -21,12 +21,13 @@ from zogan.sparse.selection import Selection
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
+from zogan.train.adapters import Second, train_adapters
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
 from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
-from zogan.train.methods import method_for
+from zogan.train.methods import method_for, require_peft
 from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
@@ -42,6 +43,7 @@ class Tuned:
         trainable: parameters that trained.
         parameters: parameters of the model in all.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+        second: what the second stage did, where there was one; `epochs` are the first's.
     """
 
     patch: Patch
@@ -49,6 +51,7 @@ class Tuned:
     trainable: int
     parameters: int
     seconds_before: float
+    second: Second | None = None
 
 
 def tune_job(
@@ -56,6 +59,8 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
+    if config.second_stage:
+        require_peft()  # said before hours of a first stage
     if config.method == "sparse" and selection is None:
         selection, held = chosen(job, progress=progress)
     else:
@@ -79,8 +84,20 @@ def tune_job(
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
         key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
-    result = method.result(model)
+        rates = _rates(model, job, config)
+        trained = train(model, feed, rates, settings, state, log=log, progress=progress)
+        result, second = None, None
+        if config.second_stage and isinstance(feed, Rows):
+            result, second = train_adapters(
+                job, model, method, feed, rates, settings, state, trained, log=log, progress=progress
+            )
+    result = result or method.result(model)
+    seconds_before = trained.seconds_before
+    if second is not None:
+        seconds_before += second.seconds_before
+    if second is not None and second.kept:
+        hashes["config"] = config_digest(config)
+        trainable += second.trainable
     patch = Patch.capture(
         result.deltas,
         names,
@@ -93,7 +110,7 @@ def tune_job(
         tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
         hashes=hashes,
     )
-    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before)
+    return Tuned(patch, trained.epochs, trainable, held.parameters, seconds_before, second)
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
@@ -115,7 +132,9 @@ def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
 
 def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, str]:
     """Of all that the patch's bytes depend on, besides the machine."""
-    found = {"config": config_digest(config), "data": job.splits.digest}
+    # The first stage's: what comes of a second that is not kept is what comes without one.
+    first = config.model_copy(update={"adapters": AdaptersConfig()})
+    found = {"config": config_digest(first), "data": job.splits.digest}
     if selection is not None:
         # What the weights are worth is told, and trains nothing.
         meta = {key: value for key, value in selection.meta.items() if key not in ("worth", "frontier")}
@@ -135,6 +154,8 @@ def config_digest(config: Config) -> str:
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
     tree["budget"].pop("memory")
+    if not config.second_stage:
+        tree.pop("adapters")
     return _digest(tree)
 
 

@@ -66,10 +66,30 @@ class Trained:
     Attributes:
         epochs: the figures of each.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+        log_bytes: of the log up to the last epoch.
     """
 
     epochs: tuple[Epoch, ...]
     seconds_before: float
+    log_bytes: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of a run's trainings it is.
+
+    Attributes:
+        stage: as progress is told.
+        prefix: before the kinds of its lines in the log, `step` and `epoch`.
+        log_bytes: of the log that earlier ones wrote.
+    """
+
+    stage: str = "tune"
+    prefix: str = ""
+    log_bytes: int = 0
+
+
+FIRST = Part()
 
 
 @dataclass
@@ -95,6 +115,7 @@ def train(
     *,
     log: Path | None,
     progress: Progress,
+    part: Part = FIRST,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -109,6 +130,7 @@ def train(
         checkpoint: where state and best values are kept.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
+        part: which of a run's trainings it is, where there are several.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -119,7 +141,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
+        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress, part)
 
 
 def _train(
@@ -132,6 +154,7 @@ def _train(
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
+    part: Part,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -150,14 +173,14 @@ def _train(
     schedule = get_scheduler(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
     )
-    state = _resume(checkpoint, trained, plain, schedule)
+    state = _resume(checkpoint, trained, plain, schedule) or _State(log_bytes=part.log_bytes)
     seconds_before = state.seconds
-    if log is not None:
-        _cut(log, state.log_bytes)
-    progress.start("tune", total)
+    if log is not None and not _through(state, settings):  # what follows a training that is through is another's
+        cut(log, state.log_bytes)
+    progress.start(part.stage, total)
     clock = saved = time.perf_counter()
     wrapped.train()
-    while state.epoch < settings.epochs and not _stopped(state, settings.patience):
+    while not _through(state, settings):
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
@@ -174,7 +197,7 @@ def _train(
                 log,
                 accelerator,
                 state,
-                kind="step",
+                kind=f"{part.prefix}step",
                 step=state.step,
                 epoch=state.epoch + 1,
                 loss=loss / targets,
@@ -187,7 +210,7 @@ def _train(
         _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
-        _write(log, accelerator, state, kind="epoch", **state.epochs[-1])
+        _write(log, accelerator, state, kind=f"{part.prefix}epoch", **state.epochs[-1])
         progress.note(_sentence(state.epochs[-1], settings.epochs))
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, state)
@@ -198,7 +221,7 @@ def _train(
         parameter.data.copy_(broadcast(parameter.data))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
-    return Trained(tuple(epochs), seconds_before)
+    return Trained(tuple(epochs), seconds_before, state.log_bytes)
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -273,6 +296,10 @@ def _finish_epoch(
     state.epoch, state.step_in_epoch, state.loss_sum, state.targets = state.epoch + 1, 0, 0.0, 0
 
 
+def _through(state: _State, settings: TrainConfig) -> bool:
+    return state.epoch >= settings.epochs or _stopped(state, settings.patience)
+
+
 def _stopped(state: _State, patience: int | None) -> bool:
     best = max((kept["epoch"] for kept in state.epochs if kept["best"]), default=0)
     return patience is not None and state.epoch - best >= patience > 0 and bool(state.epochs)
@@ -301,10 +328,12 @@ def _save(
     )
 
 
-def _resume(checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any) -> _State:
+def _resume(
+    checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], optimizer: Any, schedule: Any
+) -> _State | None:
     kept = checkpoint.load(trained)
     if kept is None:
-        return _State()
+        return None
     optimizer.load_state_dict(kept["optimizer"])
     schedule.load_state_dict(kept["schedule"])
     torch.set_rng_state(kept["generators"][0])
@@ -321,7 +350,7 @@ def _write(log: Path | None, accelerator: Accelerator, state: _State, **line: An
         state.log_bytes = file.tell()
 
 
-def _cut(log: Path, length: int) -> None:
+def cut(log: Path, length: int) -> None:
     """Drop what a killed run logged after its checkpoint: those steps are taken again."""
     if log.exists():
         with log.open("r+b") as file:
