@@ -175,6 +175,10 @@ class AdaptersConfig(Section):
     )
     rate: Annotated[float, Field(gt=0)] = Field(0.001, description="learning rate of the adapters")
 
+    def count(self, layers: int) -> int:
+        """How many layers get adapters, of so many that may change."""
+        return min(self.layers or max(1, round(layers / 6)), layers)
+
 
 class EvaluateConfig(Section):
     """How the figures are taken."""

@@ -129,6 +129,8 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
         "budget": budget.model_dump(mode="json", exclude=left_out),
         "train": job.config.train.model_dump(mode="json", include=kept),
     }
+    if budget.time is not None and job.config.second_stage:  # it is a part of the price
+        reads["adapters"] = job.config.adapters.model_dump(mode="json")
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 

@@ -122,7 +122,7 @@ def train_adapters(
             )
         second = Second(asked.two_stage, False, "no gradient is left over", (), shares, None, (), 0, 0.0)
         return method.result(model), _told(second, log, first.log_bytes, progress)
-    layers = _most(shares, asked.layers or max(1, round(len(shares) / 6)))
+    layers = _most(shares, asked.count(len(shares)))
     before = _predictions(job, model, feed)
     put_beside(model, [name for layer in layers for name in beside[layer]], job.config.lora, job.config.train.seed)
     adapters = [p for name, p in model.named_parameters() if _is_adapter(name)]
