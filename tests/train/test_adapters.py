@@ -1,4 +1,4 @@
-"""The second stage: adapters with the chosen weights, kept where they pay; otherwise there is nothing to be seen of it."""
+"""The second stage: adapters with the chosen weights, kept where they pay; else there is nothing to be seen of it."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from zogan.errors import IntegrityError
 from zogan.patch import Patch
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.generation import Generation
@@ -75,7 +76,11 @@ def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None
 
 
 def _beside(job: Job, patches: Sequence[Patch]) -> frozenset[str]:
-    """Tensors of the base that adapters stand beside: their layers too run otherwise with the patch than without."""
+    """Tensors of the base that adapters stand beside: their layers too run otherwise with the patch than without.
+
+    Raises:
+        IntegrityError: the model has no such layer.
+    """
     named = [name for patch in patches for name in patch.adapters]
     if not named:
         return frozenset()
@@ -83,4 +88,7 @@ def _beside(job: Job, patches: Sequence[Patch]) -> frozenset[str]:
     body = "body." if isinstance(model, Classifier) else ""
     layers = {name.removeprefix(PEFT_PREFIX).rsplit(".lora_", 1)[0] for name in named}
     tensors = job.task.tensor_names(model)
+    missing = sorted(layer for layer in layers if f"{body}{layer}.weight" not in tensors)
+    if missing:
+        raise IntegrityError("the model has no such layer for the patch's adapter", where=missing[0])
     return frozenset(tensors[f"{body}{layer}.weight"] for layer in layers)
