@@ -225,5 +225,7 @@ def _bytes_wanted(job: Job) -> int:
     """Checkpoint, best values and patch at their largest, with a margin for the report."""
     weights = sum(info.numel for info in headers(job.base.folder).values())
     share = {"sparse": job.config.budget.density, "full": 1.0}.get(job.config.method, 0.02)
+    if job.config.second_stage:  # a checkpoint of its own, with adapters
+        share = 2 * share + 0.02
     # Per trained weight: values and two moments in the checkpoint (written beside the old one), the best, old and new.
     return int(weights * share * 4 * (2 * 3 + 1 + 2)) + 20_000_000

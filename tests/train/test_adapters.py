@@ -259,8 +259,12 @@ def test_apply_and_revert_bit_for_bit(make: MakeJob, tmp_path: Path, task: str, 
 @pytest.mark.parametrize("task", TASKS)
 def test_training_leaves_no_trace_of_peft(make: MakeJob, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
     models: list[nn.Module] = []
-    whole = adapters.take_out
-    monkeypatch.setattr(adapters, "take_out", lambda model: (models.append(model), whole(model)))
+
+    def watched(model: nn.Module) -> None:
+        models.append(model)
+        take_out(model)
+
+    monkeypatch.setattr(adapters, "take_out", watched)
     job = make(task)
     tune(job)
     assert state(models[0]).keys() == state(job.task.model(seed=0)).keys()

@@ -34,7 +34,8 @@ def test_of_classes_the_errors_decide() -> None:
 def test_errors_that_only_change_places_leave_it_to_the_loss() -> None:
     before, after = classes([True, False, True], [1.0, 2.0, 3.0]), classes([False, True, True], [0.5, 1.4, 2.6])
     found = gain_of(before, after)
-    assert (found.figure, found.value) == ("loss", pytest.approx(0.5))
+    assert found.figure == "loss"
+    assert found.value == pytest.approx(0.5)
     assert found.standard_error == pytest.approx(0.1 / np.sqrt(3))
     assert found.pays
     assert not gain_of(after, before).pays
