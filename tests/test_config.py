@@ -116,3 +116,11 @@ def test_what_is_not_given_depends_on_the_task(
 ) -> None:
     config = parse_config({"model": "base", "data": {"train": "train.jsonl"}, **keys}, folder=tmp_path)
     assert (config.select.allocation, config.train.epochs, config.train.batch_size, config.rate) == expected
+
+
+def test_a_second_stage_is_asked_of_sparse_alone(path: Path) -> None:
+    assert not load_config(path).second_stage
+    assert load_config(path, ["adapters.two_stage=auto"]).second_stage
+    assert not load_config(path, ["adapters.two_stage=auto", "method=lora"]).second_stage
+    with pytest.raises(ConfigError, match=r"adapters\.two_stage is for method 'sparse', not 'lora': set it to never"):
+        load_config(path, ["adapters.two_stage=always", "method=lora"])

@@ -469,3 +469,26 @@ def test_rows_of_one_class_are_refused(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "train.jsonl", rows)
     with pytest.raises(DataError, match="train has one class alone"):
         pilot(tiny_config(tmp_path, "data={train: train.jsonl}"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_stage_goes_through_all_stages(tmp_path: Path, kind: Kind) -> None:
+    write_project(tmp_path, kind, layers=3, adapters={"two_stage": "always", "layers": 2}, lora={"rank": 2})
+    config, base = tiny_config(tmp_path), contents(tmp_path / "base")
+    until: Until = "report" if kind == "generation" else "evaluate"
+    run = pilot(config, until=until)
+    patch = Patch.load(run.patch)
+    assert patch.changes
+    assert patch.adapters
+    assert log(run.folder)[-1]["kind"] == "adapters"
+    assert (run.folder / "checkpoint" / "adapters" / "best.safetensors").is_file()
+    assert contents(tmp_path / "base") == base
+    again = pilot(config, until=until)
+    assert {status for name, status in again.stages.items() if name != "report"} == {"kept"}
+    if until == "report":
+        assert "A second stage went on from there" in run.report.read_text(encoding="utf-8")
+    # Another wish concerns the tuning alone, and the fitted head not at all.
+    other = pilot(tiny_config(tmp_path, "adapters.two_stage=never"), until="evaluate")
+    assert other.stages.pop("tune") == other.stages.pop("evaluate") == "done"
+    assert set(other.stages.values()) == {"kept"}
+    assert not Patch.load(run.patch).adapters

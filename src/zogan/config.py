@@ -201,11 +201,31 @@ class RegularizeConfig(Section):
 
 
 class LoraConfig(Section):
-    """Used by `method: lora`."""
+    """Used by `method: lora`, and by the second stage of `method: sparse`."""
 
     rank: Annotated[int, Field(ge=1)] = Field(8, description="rank of the update")
     alpha: Annotated[float, Field(gt=0)] = Field(16.0, description="scale: update times alpha / rank")
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="dropout before the adapter")
+
+
+class AdaptersConfig(Section):
+    """The second stage of `method: sparse`: LoRA beside a few layers, trained together with the chosen weights."""
+
+    two_stage: Literal["never", "auto", "always"] = Field(
+        "never",
+        description="method sparse: train adapters too, once the chosen weights are trained. "
+        "auto: keep them only where the validation rows say that they pay",
+    )
+    layers: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="layers with adapters, those with the most gradient left over; a sixth of those that may change, "
+        "and at least one, where absent",
+    )
+    rate: Annotated[float, Field(gt=0)] = Field(0.001, description="learning rate of the adapters")
+
+    def count(self, layers: int) -> int:
+        """How many layers get adapters, of so many that may change."""
+        return min(self.layers or max(1, round(layers / 6)), layers)
 
 
 class EvaluateConfig(Section):
@@ -267,6 +287,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     regularize: RegularizeConfig = RegularizeConfig()
     lora: LoraConfig = LoraConfig()
+    adapters: AdaptersConfig = AdaptersConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     cost: CostConfig = CostConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
@@ -292,6 +313,11 @@ class Config(Section):
         return self
 
     @property
+    def second_stage(self) -> bool:
+        """Whether adapters are trained after the chosen weights."""
+        return self.method == "sparse" and self.adapters.two_stage != "never"
+
+    @property
     def rate(self) -> float:
         """Learning rate of the body in force for this method."""
         if self.train.rate is not None:
@@ -312,6 +338,12 @@ class Config(Section):
                     f"regularize.{name} holds values toward the old ones, and what method {self.method!r} trains has "
                     "none for it: leave it out, or take method sparse or full"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _the_second_stage_has_a_first(self) -> Config:
+        if self.method != "sparse" and self.adapters.two_stage == "always":
+            raise ValueError(f"adapters.two_stage is for method 'sparse', not {self.method!r}: set it to never")
         return self
 
     @model_validator(mode="after")

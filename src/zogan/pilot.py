@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
-from zogan.config import BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
+from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
 from zogan.environment import environment
 from zogan.errors import RunError
 from zogan.evaluate import evaluate
@@ -132,6 +132,8 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     }
     if budget.time is not None and job.config.regularize != RegularizeConfig():
         reads["regularize"] = job.config.regularize.model_dump(mode="json")
+    if budget.time is not None and job.config.second_stage:  # it is a part of the price
+        reads["adapters"] = job.config.adapters.model_dump(mode="json")
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
@@ -207,7 +209,13 @@ def _head_only(config: Config) -> Config:
     """The same for every method and selection, so that it is fitted once; the memory changes no byte of it."""
     train = config.train.model_copy(update={**HEAD_ONLY, "rate": None, "cache": "auto", "cache_dtype": None})
     budget = BudgetConfig(memory=config.budget.memory)
-    others = {"select": SelectConfig(), "budget": budget, "regularize": RegularizeConfig(), "lora": LoraConfig()}
+    others = {
+        "select": SelectConfig(),
+        "budget": budget,
+        "regularize": RegularizeConfig(),
+        "lora": LoraConfig(),
+        "adapters": AdaptersConfig(),
+    }
     return config.model_copy(update={"method": "head", "train": train, **others})
 
 
@@ -226,6 +234,8 @@ def _bytes_wanted(job: Job) -> int:
     """Checkpoint, best values and patch at their largest, with a margin for the report."""
     weights = sum(info.numel for info in headers(job.base.folder).values())
     share = {"sparse": job.config.budget.density, "full": 1.0}.get(job.config.method, 0.02)
+    if job.config.second_stage:  # a checkpoint of its own, with adapters
+        share = 2 * share + 0.02
     # Per trained weight: values, two moments and a mean in the checkpoint (written beside the old one), the best, old
     # and new.
     kept = 4 if job.config.regularize.average else 3

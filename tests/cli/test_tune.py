@@ -33,3 +33,15 @@ def test_earlier_stages_run_where_they_have_not(tuned: Path, capsys: pytest.Capt
 def test_figures_of_the_patch_before_do_not_stay(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed_json(["tune", "--set", "train.epochs=1"], capsys)
     assert not (tuned / "run" / "evaluation.json").exists()
+
+
+def test_a_second_stage_is_told(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed_json(["tune"], capsys)["second_stage"] is None
+    asked = ["tune", "--set", "adapters.two_stage=always", "--set", "train.epochs=1"]
+    tree = printed_json(asked, capsys)
+    assert tree["stages"] == {"select": "kept", "tune": "done"}
+    assert len(tree["epochs"]) == len(tree["second_stage"]["epochs"]) == 1
+    assert tree["second_stage"]["kept"]
+    assert tree["second_stage"]["layers"]
+    out = printed_text([*asked, "--quiet"], capsys)
+    assert f"second stage: kept; {tree['second_stage']['reason']}" in " ".join(out.split())

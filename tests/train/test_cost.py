@@ -114,3 +114,15 @@ def test_a_head_alone_costs_one_pass(make: MakeJob) -> None:
     head = work_of(job.config, form, volumes, method="head")
     assert head.cache == forward(form.layers, form, volumes.cache)
     assert head.total < work_of(job.config, form, volumes, method="sparse", depth=1).total
+
+
+def test_a_second_stage_is_the_same_once_more_with_adapters(make: MakeJob) -> None:
+    keys: dict[str, Any] = {"lora": {"rank": 4}, "budget": {"density": 0.01, "depth": 3}}
+    job, twice = make(**keys), make(**keys, adapters={"two_stage": "auto", "layers": 2})
+    form, volumes = form_of(job, job.task.model(seed=0)), volumes_of(job)
+    once, both = (work_of(one.config, form, volumes, method="sparse", depth=3) for one in (job, twice))
+    assert (both.cache, both.selection, both.validation) == (once.cache, 2 * once.selection, 2 * once.validation)
+    beside = 4 * form.sides * 2 // LAYERS
+    assert both.training == 2 * once.training + 6 * beside * volumes.training.tokens
+    for method in ("full", "lora", "head"):
+        assert work_of(twice.config, form, volumes, method=method) == work_of(job.config, form, volumes, method=method)

@@ -154,3 +154,22 @@ def test_from_python_every_method_is_estimated(make: MakeJob) -> None:
     assert tree["method"] == "sparse"
     assert tree["operations"] == found[0].work.total
     assert isinstance(replace(found[0], price=1.0), Estimate)
+
+
+def test_a_second_stage_takes_the_epochs_once_more_and_its_adapters(make: MakeJob, tmp_path: Path) -> None:
+    job, twice = (
+        make(budget={"density": 0.05, "depth": 2}),
+        make(budget={"density": 0.05, "depth": 2}, adapters={"two_stage": "always"}),
+    )
+    once, both = (Estimator(one, steady(one, select=Pace(0.0, 0.0))) for one in (job, twice))
+    setting = once.configured()
+    before = once.estimate(setting, epochs=0).seconds  # the cache alone
+    assert both.estimate(setting, epochs=0).seconds == pytest.approx(before)
+    steps = once.estimate(setting).seconds - before
+    assert both.estimate(setting).seconds - before == pytest.approx(2 * steps)
+    tuned = zogan.tune(twice)
+    assert tuned.second is not None
+    assert both.estimate(setting).trainable - once.estimate(setting).trainable == tuned.second.trainable
+    more = sum(4 * tensor.numel() for tensor in tuned.patch.adapters.values())
+    assert both.estimate(setting).file_bytes - once.estimate(setting).file_bytes == more
+    assert both.estimate(Setting("full")).seconds == once.estimate(Setting("full")).seconds

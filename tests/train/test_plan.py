@@ -14,7 +14,7 @@ from torch import nn
 
 import data
 from tiny import tiny_decoder, tiny_encoder
-from zogan.errors import ConfigError
+from zogan.errors import ConfigError, IntegrityError
 from zogan.patch import Patch
 from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
@@ -129,11 +129,23 @@ def test_evaluation_needs_the_layers_from_the_lowest_that_changes(make: MakeJob)
 
 
 @pytest.mark.usefixtures("gigabytes")
-def test_adapters_need_the_whole_model(make: MakeJob) -> None:
-    job = bound(make, "5GB", evaluate={"answers": 0})
-    patch = changing(job, adapters={"a.lora_A.weight": torch.ones(2, 2)}, adapter={"r": 2})
-    with pytest.raises(ConfigError, match=r"evaluating 5 of 5 layers takes about 6\.2 GB, and 5\.0 GB may be taken"):
-        plan_for(job, to_evaluate(job, "test", [patch]))
+@pytest.mark.parametrize("task", ["generation", "classification"])
+def test_evaluation_needs_the_layers_from_the_lowest_with_an_adapter(make: MakeJob, task: str) -> None:
+    job = bound(make, "5GB", task, evaluate={"answers": 0})
+    stack = "model.layers" if task == "generation" else "encoder.layer"
+    inside = "mlp.up_proj" if task == "generation" else "output.dense"
+
+    def beside(*layers: int) -> Patch:
+        named = {f"base_model.model.{stack}.{layer}.{inside}.lora_A.weight": torch.ones(2, 2) for layer in layers}
+        return changing(job, adapters=named, adapter={"r": 2})
+
+    found = plan_for(job, to_evaluate(job, "test", [changing(job), beside(2, 4)]))
+    assert found is not None
+    assert found.index == 2
+    with pytest.raises(ConfigError, match=r"evaluating 5 of 5 layers .* takes about 6\.2 GB, and 5\.0 GB may be taken"):
+        plan_for(job, to_evaluate(job, "test", [beside(0)]))
+    with pytest.raises(IntegrityError, match=rf"{stack}\.9\.{inside}: the model has no such layer"):
+        to_evaluate(job, "test", [beside(9)])
 
 
 @pytest.mark.usefixtures("gigabytes")

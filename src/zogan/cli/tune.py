@@ -36,7 +36,7 @@ def tune(
 
         run = pilot(settings, until="tune", progress=console)
         patch, words = Patch.load(run.patch), Words("en")
-        epochs = _epochs(run.folder / "metrics.jsonl")
+        epochs, second = _epochs(run.folder / "metrics.jsonl"), _second(run.folder / "metrics.jsonl")
         cost = json.loads((run.folder / "costs.json").read_text(encoding="utf-8"))["stages"]["tune"]
         best = next((entry["epoch"] for entry in reversed(epochs) if entry["best"]), None)
         size = run.patch.stat().st_size
@@ -49,6 +49,7 @@ def tune(
             "density": patch.density,
             "best_epoch": best,
             "epochs": epochs,
+            "second_stage": second,
             **cost,
         }
         rows = [
@@ -65,6 +66,7 @@ def tune(
         console.result(
             value,
             table(("epoch", "training loss", "validation loss", "time so far", ""), rows),
+            *([f"second stage: {'kept' if second['kept'] else 'not kept'}; {second['reason']}"] if second else []),
             f"{patch.count:,} weights changed ({words.small_percent(patch.density)} of the base) "
             f"in {words.duration(cost['wall_seconds'])}{memory}",
             f"patch: {run.patch} ({words.size(size)})",
@@ -72,7 +74,14 @@ def tune(
 
 
 def _epochs(log: Path) -> list[dict[str, Any]]:
+    return _lines(log, "epoch")
+
+
+def _second(log: Path) -> dict[str, Any] | None:
+    """What the second stage did; None where there was none."""
+    return next(iter(_lines(log, "adapters")), None)
+
+
+def _lines(log: Path, kind: str) -> list[dict[str, Any]]:
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines()) if log.is_file() else ()
-    return [
-        {key: value for key, value in line.items() if key != "kind"} for line in lines if line.get("kind") == "epoch"
-    ]
+    return [{key: value for key, value in line.items() if key != "kind"} for line in lines if line.get("kind") == kind]

@@ -15,6 +15,7 @@ from zogan.report import charts
 from zogan.report.metrics import Metric
 from zogan.report.places import Places
 from zogan.report.record import Record, read
+from zogan.report.second import second_stage
 from zogan.report.verdict import answer, compare
 from zogan.report.words import Language, Words
 
@@ -68,6 +69,7 @@ def render(record: Record, language: Language) -> str:
         answered=min(metric.rows for metric in record.metrics),
         rows={name: record.data["rows"][name] for name in ("train", "validation", "test")},
         most=_most(record.places),
+        second=second_stage(record.second, words) if record.second else None,
         best=next((entry["epoch"] for entry in reversed(record.epochs) if entry.get("best")), None),
         classes=_classes(record.evaluation),
         mixed_up=_mixed_up(record.evaluation),

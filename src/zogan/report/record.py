@@ -41,6 +41,7 @@ class Record:
         metrics: the evaluation's figures, the deciding one first.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
+        second: what the second stage did, from metrics.jsonl; None where there was none.
         environment: versions, cores and platform.
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
@@ -58,6 +59,7 @@ class Record:
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
+    second: Mapping[str, Any] | None
     environment: Mapping[str, Any]
     places: Places
     density: float
@@ -102,6 +104,7 @@ def read(folder: Path) -> Record:
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
+        second=next((line for line in lines if line.get("kind") == "adapters"), None),
         environment=_json(environment) if environment.is_file() else {},
         places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
         density=patch.density,

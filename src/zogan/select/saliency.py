@@ -16,7 +16,7 @@ from zogan.select.candidates import Candidates
 from zogan.select.criteria import Criterion
 from zogan.select.grids import grids_of
 from zogan.select.units import Units
-from zogan.sparse.layer import kernel_of
+from zogan.sparse.layer import is_matrix
 from zogan.sparse.selection import Selection
 
 Loss = Callable[[nn.Module, Any], Tensor]
@@ -39,7 +39,7 @@ def eligible(
     whole, found = set(whole), {}
     for path, module in model.named_modules():
         name = f"{path}.weight" if path else "weight"
-        if isinstance(module, nn.Embedding) or kernel_of(module) is None or name in whole:
+        if not is_matrix(module) or name in whole:
             continue
         weight = module.weight
         if not isinstance(weight, nn.Parameter) or uses[id(weight)] > 1:

@@ -81,6 +81,12 @@ def kernel_of(module: nn.Module) -> Kernel | None:
     return None
 
 
+def is_matrix(module: nn.Module) -> bool:
+    """Whether a layer multiplies by a dense matrix, all of which or a few weights of which can train: no embedding."""
+    plain = type(module).plain if isinstance(module, Sparse) else type(module)
+    return not issubclass(plain, nn.Embedding) and (isinstance(module, Sparse) or kernel_of(module) is not None)
+
+
 def make_sparse(module: nn.Module, chosen: Int64[Tensor, " chosen"], stored: torch.dtype | None = None) -> None:
     """Swap `module`'s class in place so that only `weight` at `chosen` trains.
 

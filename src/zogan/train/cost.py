@@ -18,7 +18,7 @@ from zogan.config import Config
 from zogan.data.batch import Tokens, batch_size, bucketed, ordered
 from zogan.models.cut import stacks
 from zogan.select.job import SALIENCY_EPOCH
-from zogan.sparse.layer import kernel_of
+from zogan.sparse.layer import is_matrix
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import IGNORED
@@ -105,7 +105,7 @@ def form_of(job: Job, model: nn.Module) -> Form:
     output = None if isinstance(model, Classifier) else body.get_output_embeddings()
     heads = [p.numel() for name in job.task.head(model) if (p := model.get_parameter(name)).dim() == 2]
     matrices = [
-        [module.get_parameter("weight").shape for module in layer.modules() if _is_dense(module)] for layer in layers
+        [module.get_parameter("weight").shape for module in layer.modules() if is_matrix(module)] for layer in layers
     ]
     seen = {id(p): p.numel() for p in model.parameters()}
     return Form(
@@ -115,10 +115,6 @@ def form_of(job: Job, model: nn.Module) -> Form:
         head=output.weight.numel() if output is not None else sum(heads),
         parameters=sum(seen.values()),
     )
-
-
-def _is_dense(module: nn.Module) -> bool:
-    return kernel_of(module) is not None and not isinstance(module, nn.Embedding)
 
 
 def volumes_of(job: Job) -> Volumes:
@@ -186,11 +182,16 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     if method == "sparse":
         selection = forward(above if cached else form.layers, form, chosen) + inputs(above, form, chosen)
         selection += 2 * sum(above) * chosen.tokens + 4 * form.head * chosen.targets
+    validation = forward(runs, form, check) + 2 * form.head * check.targets
+    if method == "sparse" and config.second_stage:
+        # All once more, with adapters: where they go is found by a pass like the selection's.
+        beside = config.lora.rank * form.sides * config.adapters.count(depth) // number
+        selection, steps, validation = 2 * selection, 2 * steps + 6 * beside * train.tokens, 2 * validation
     return Work(
         selection=selection,
         cache=forward(below, form, volumes.cache) if cached else 0,
         training=steps,
-        validation=forward(runs, form, check) + 2 * form.head * check.targets,
+        validation=validation,
     )
 
 

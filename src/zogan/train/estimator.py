@@ -148,6 +148,9 @@ class Estimator:
             before += self._run(paces["select"], volumes.selection, depth) / 2  # two batches were timed
             if cached:
                 before += self._run(paces["forward"], volumes.cache, number - depth, rest=False)
+            if self.job.config.second_stage:  # its selection of layers, its steps and its validations, once more
+                before += self._run(paces["select"], volumes.selection, depth) / 2
+                steps, check = 2 * steps, 2 * check
         return load + before + share * (steps + check)
 
     def _run(self, pace: Pace, volume: Volume, layers: int, *, rest: bool = True) -> float:
@@ -167,7 +170,15 @@ class Estimator:
             return form.parameters
         if setting.method == "lora":
             return self.job.config.lora.rank * form.sides + self.head
-        return int(self.job.config.budget.density * sum(form.layers[-self._depth(setting) :])) + self.head
+        chosen = int(self.job.config.budget.density * sum(form.layers[-self._depth(setting) :]))
+        return chosen + self.head + self._adapters(setting)
+
+    def _adapters(self, setting: Setting) -> int:
+        """Weights of a second stage's adapters."""
+        config, number = self.job.config, len(self.form.layers)
+        if setting.method != "sparse" or not config.second_stage:
+            return 0
+        return config.lora.rank * self.form.sides * config.adapters.count(self._depth(setting)) // number
 
     def _peak(self, setting: Setting, trainable: int) -> int:
         if (planned := self._planned(setting)) is not None:
@@ -183,7 +194,7 @@ class Estimator:
         chosen = 0
         if setting.method == "sparse":
             # One dense gradient at a time, in fp32 and folded, and the candidates.
-            chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * trainable
+            chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * (trainable - self._adapters(setting))
         # Loading has each weight twice; a prefix cache is mapped into memory.
         return self.program + weights + max(weights, training, chosen) + self._resident(setting)
 
@@ -213,7 +224,8 @@ class Estimator:
         if setting.method == "sparse":
             share = self.job.config.budget.density
             entropy = -(share * math.log2(share) + (1 - share) * math.log2(1 - share)) / share if share < 1 else 0.0
-            return int((trainable - self.head) * (2 * stored + entropy / 8)) + head
+            adapters = self._adapters(setting)
+            return int((trainable - self.head - adapters) * (2 * stored + entropy / 8)) + head + 4 * adapters
         if setting.method == "full":
             return 2 * stored * self.form.parameters + head
         return 4 * (trainable - self.head) + head

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from jaxtyping import Float
@@ -54,6 +55,10 @@ class Rows:
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
         return self.task.monitor(model, self.held_out, self.size)
+
+    def enter_held_out(self, rows: list[int]) -> AbstractContextManager[None]:
+        """The context in which a model runs on validation rows."""
+        return enter_nothing(rows)
 
 
 class Features:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from zogan.config import Config, RegularizeConfig
+from zogan.config import AdaptersConfig, Config, RegularizeConfig
 from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
@@ -22,13 +22,14 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
+from zogan.train.adapters import Second, train_adapters
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
 from zogan.train.feed import Features, Rows
 from zogan.train.head import begin
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, train
-from zogan.train.methods import method_for
+from zogan.train.methods import method_for, require_peft
 from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
@@ -46,6 +47,7 @@ class Tuned:
         parameters: parameters of the model in all.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
         interpolation: points between old and new values that were validated, where `regularize.interpolate` asks.
+        second: what the second stage did, where there was one; `epochs` are the first's.
     """
 
     patch: Patch
@@ -54,6 +56,7 @@ class Tuned:
     parameters: int
     seconds_before: float
     interpolation: tuple[Point, ...] = ()
+    second: Second | None = None
 
 
 def tune_job(
@@ -61,6 +64,8 @@ def tune_job(
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
+    if config.second_stage:
+        require_peft()  # said before hours of a first stage
     begun = config.method == "sparse" and selection is None  # a new head has its start, which the saliency pass sees
     if begun:
         selection, held = chosen(job, progress=progress)
@@ -93,7 +98,18 @@ def tune_job(
         state = Checkpoint(folder, key)
         rates = _rates(model, job, config)
         trained = train(model, feed, rates, settings, state, restraint=restraint, log=log, progress=progress)
-    result = method.result(model)
+        result, second = None, None
+        if config.second_stage and isinstance(feed, Rows):
+            result, second = train_adapters(
+                job, model, method, feed, rates, settings, state, trained, restraint, log=log, progress=progress
+            )
+    result = result or method.result(model)
+    seconds_before = trained.seconds_before
+    if second is not None:
+        seconds_before += second.seconds_before
+    if second is not None and second.kept:
+        hashes["config"] = config_digest(config)
+        trainable += second.trainable
     patch = Patch.capture(
         result.deltas,
         names,
@@ -106,7 +122,15 @@ def tune_job(
         tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
         hashes=hashes,
     )
-    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before, trained.interpolation)
+    return Tuned(
+        patch,
+        trained.epochs,
+        trainable,
+        held.parameters,
+        seconds_before,
+        interpolation=trained.interpolation,
+        second=second,
+    )
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
@@ -134,7 +158,9 @@ def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
 
 def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, str]:
     """Of all that the patch's bytes depend on, besides the machine."""
-    found = {"config": config_digest(config), "data": job.splits.digest}
+    # The first stage's: what comes of a second that is not kept is what comes without one.
+    first = config.model_copy(update={"adapters": AdaptersConfig()})
+    found = {"config": config_digest(first), "data": job.splits.digest}
     if selection is not None:
         # What the weights are worth is told, and trains nothing.
         meta = {key: value for key, value in selection.meta.items() if key not in ("worth", "frontier")}
@@ -156,6 +182,8 @@ def config_digest(config: Config) -> str:
     tree["budget"].pop("memory")
     if config.regularize == RegularizeConfig():
         tree.pop("regularize")  # nothing is asked for, as before there was anything to ask for
+    if not config.second_stage:
+        tree.pop("adapters")
     return _digest(tree)
 
 

@@ -71,11 +71,31 @@ class Trained:
         epochs: the figures of each.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
         interpolation: points between old and new values that were validated afterwards, where that was asked for.
+        log_bytes: of the log up to the last epoch.
     """
 
     epochs: tuple[Epoch, ...]
     seconds_before: float
+    log_bytes: int
     interpolation: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which of a run's trainings it is.
+
+    Attributes:
+        stage: as progress is told.
+        prefix: before the kinds of its lines in the log, `step` and `epoch`.
+        log_bytes: of the log that earlier ones wrote.
+    """
+
+    stage: str = "tune"
+    prefix: str = ""
+    log_bytes: int = 0
+
+
+FIRST = Part()
 
 
 @dataclass
@@ -102,6 +122,7 @@ def train(
     restraint: Restraint = _FREE,
     log: Path | None,
     progress: Progress,
+    part: Part = FIRST,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -117,6 +138,7 @@ def train(
         restraint: what holds training back.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
+        part: which of a run's trainings it is, where there are several.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -127,7 +149,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, restraint, checkpoint, log, progress)
+        return _train(accelerator, model, trained, feed, rates, settings, restraint, checkpoint, log, progress, part)
 
 
 def _train(
@@ -141,6 +163,7 @@ def _train(
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
+    part: Part,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -160,14 +183,14 @@ def _train(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
     )
     restrained = Restrained(restraint, trained, plain, total)
-    state = _resume(checkpoint, trained, plain, schedule, restrained)
+    state = _resume(checkpoint, trained, plain, schedule, restrained) or _State(log_bytes=part.log_bytes)
     seconds_before = state.seconds
-    if log is not None:
-        _cut(log, state.log_bytes)
-    progress.start("tune", total)
+    if log is not None and not _through(state, settings):  # what follows a training that is through is another's
+        cut(log, state.log_bytes)
+    progress.start(part.stage, total)
     clock = saved = time.perf_counter()
     wrapped.train()
-    while state.epoch < settings.epochs and not _stopped(state, settings.patience):
+    while not _through(state, settings):
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
@@ -188,7 +211,7 @@ def _train(
                 log,
                 accelerator,
                 state,
-                kind="step",
+                kind=f"{part.prefix}step",
                 step=state.step,
                 epoch=state.epoch + 1,
                 loss=loss / targets,
@@ -202,7 +225,7 @@ def _train(
             _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
-        _write(log, accelerator, state, kind="epoch", **state.epochs[-1])
+        _write(log, accelerator, state, kind=f"{part.prefix}epoch", **state.epochs[-1])
         progress.note(_sentence(state.epochs[-1], settings.epochs))
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, restrained, state)
@@ -213,12 +236,11 @@ def _train(
     points = restrained.finish(lambda: feed.monitor(wrapped))
     if points:
         _share(trained)  # all of them take the main process' choice
-        for point in points:
-            _write(log, accelerator, state, kind="interpolation", **asdict(point))
+        _write_points(log, accelerator, state, f"{part.prefix}interpolation", points)
         progress.note(_choice(points))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
-    return Trained(tuple(epochs), seconds_before, points)
+    return Trained(tuple(epochs), seconds_before, state.log_bytes, points)
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -294,6 +316,10 @@ def _finish_epoch(
     state.epoch, state.step_in_epoch, state.loss_sum, state.targets = state.epoch + 1, 0, 0.0, 0
 
 
+def _through(state: _State, settings: TrainConfig) -> bool:
+    return state.epoch >= settings.epochs or _stopped(state, settings.patience)
+
+
 def _stopped(state: _State, patience: int | None) -> bool:
     best = max((kept["epoch"] for kept in state.epochs if kept["best"]), default=0)
     return patience is not None and state.epoch - best >= patience > 0 and bool(state.epochs)
@@ -347,10 +373,10 @@ def _resume(
     optimizer: Any,
     schedule: Any,
     restrained: Restrained,
-) -> _State:
+) -> _State | None:
     kept = checkpoint.load(trained)
     if kept is None:
-        return _State()
+        return None
     optimizer.load_state_dict(kept["optimizer"])
     schedule.load_state_dict(kept["schedule"])
     restrained.load(kept["restraint"])
@@ -368,7 +394,23 @@ def _write(log: Path | None, accelerator: Accelerator, state: _State, **line: An
         state.log_bytes = file.tell()
 
 
-def _cut(log: Path, length: int) -> None:
+def _write_points(
+    log: Path | None, accelerator: Accelerator, state: _State, kind: str, points: Sequence[Point]
+) -> None:
+    """Once: a run that was through looked for them before, and a later training's lines may stand behind them."""
+    if log is None or not accelerator.is_main_process:
+        return
+    lines = "".join(json.dumps({"kind": kind, **asdict(point)}) + "\n" for point in points).encode()
+    if log.read_bytes()[state.log_bytes :].startswith(lines):
+        state.log_bytes += len(lines)
+        return
+    cut(log, state.log_bytes)
+    with log.open("ab") as file:
+        file.write(lines)
+    state.log_bytes += len(lines)
+
+
+def cut(log: Path, length: int) -> None:
     """Drop what a killed run logged after its checkpoint: those steps are taken again."""
     if log.exists():
         with log.open("r+b") as file:

@@ -6,7 +6,7 @@ A method prepares a model in place and later says what changed. It is anything t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,7 +17,7 @@ from zogan.config import Config, LoraConfig
 from zogan.errors import ConfigError
 from zogan.patch import Patch
 from zogan.sparse.attach import Delta, attach, detach, old_values
-from zogan.sparse.layer import kernel_of
+from zogan.sparse.layer import is_matrix
 from zogan.sparse.selection import Selection
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
@@ -149,43 +149,17 @@ class Lora:
     seed: int
 
     def prepare(self, model: nn.Module) -> None:
-        peft, body = _peft(), _body(model)
         model.requires_grad_(False)
-        targets = [
-            name
-            for name, module in body.named_modules()
-            if kernel_of(module) is not None and not isinstance(module, nn.Embedding) and not _is_output(body, module)
-        ]
-        lora = peft.LoraConfig(
-            r=self.config.rank,
-            lora_alpha=self.config.alpha,
-            lora_dropout=self.config.dropout,
-            target_modules=targets,
-            bias="none",
-        )
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            _inject(lora, body)
         for name in self.head:
             model.get_parameter(name).requires_grad_(True)
+        put_beside(model, list(linear_layers(model)), self.config, self.seed)
 
     def old(self, model: nn.Module) -> dict[str, Tensor]:
         # The update is B A: with B at zero, where it begins, it is none; and it is as large as B is.
         return {name: torch.zeros_like(p) for name, p in model.named_parameters() if ".lora_B." in name}
 
     def result(self, model: nn.Module) -> Result:
-        state = _peft().get_peft_model_state_dict(_body(model))
-        adapters = {PEFT_PREFIX + name: state[name].detach().cpu().clone() for name in sorted(state)}
-        targets = sorted({name.rsplit(".lora_", 1)[0] for name in state})
-        config = {
-            "peft_type": "LORA",
-            "r": self.config.rank,
-            "lora_alpha": self.config.alpha,
-            "lora_dropout": self.config.dropout,
-            "target_modules": targets,
-            "bias": "none",
-        }
-        return Result({}, _copies(model, self.head), adapters, config)
+        return Result({}, _copies(model, self.head), *adapters_of(model, self.config))
 
 
 def method_for(config: Config, job: Job, model: nn.Module, selection: Selection | None) -> Method:
@@ -206,12 +180,64 @@ def method_for(config: Config, job: Job, model: nn.Module, selection: Selection 
     return Head(head)
 
 
+def linear_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """All that an adapter can stand beside, by the names that the body gives them; not what makes logits."""
+    body = _body(model)
+    return {name: module for name, module in body.named_modules() if is_matrix(module) and not _is_output(body, module)}
+
+
+def put_beside(model: nn.Module, targets: Sequence[str], config: LoraConfig, seed: int) -> None:
+    """Put new LoRA adapters beside some of `linear_layers`, in place; they train, and so does what trained before.
+
+    Raises:
+        ConfigError: PEFT is not installed.
+    """
+    lora = require_peft().LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=list(targets),
+        bias="none",
+    )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        _inject(lora, _body(model))
+    for parameter in trained:  # PEFT freezes all but its own
+        parameter.requires_grad_(True)
+
+
+def adapters_of(model: nn.Module, config: LoraConfig) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `put_beside` made, as it is now: tensors as PEFT names them in its file, and its configuration."""
+    state = require_peft().get_peft_model_state_dict(_body(model))
+    adapters = {PEFT_PREFIX + name: state[name].detach().cpu().clone() for name in sorted(state)}
+    about = {
+        "peft_type": "LORA",
+        "r": config.rank,
+        "lora_alpha": config.alpha,
+        "lora_dropout": config.dropout,
+        "target_modules": sorted({name.rsplit(".lora_", 1)[0] for name in state}),
+        "bias": "none",
+    }
+    return adapters, about
+
+
+def take_out(model: nn.Module) -> None:
+    """Take the adapters away, and give each layer that they stood beside its place back: names are as before."""
+    body = _body(model)
+    for name, module in list(body.named_modules()):
+        if hasattr(module, "base_layer") and hasattr(module, "lora_A"):
+            parent, _, child = name.rpartition(".")
+            setattr(body.get_submodule(parent), child, module.base_layer)
+    vars(body).pop("peft_config", None)
+
+
 def load_adapters(model: nn.Module, patch: Patch) -> nn.Module:
-    """Put a patch's LoRA adapters beside the weights of a plain model, in place.
+    """Put a patch's LoRA adapters beside the weights of a plain model, in place; `take_out` takes them away.
 
     The model's mode and the global generator are left as they were.
     """
-    peft, config = _peft(), patch.meta.adapter
+    peft, config = require_peft(), patch.meta.adapter
     if config is None:
         return model
     lora = peft.LoraConfig(**{key: value for key, value in config.items() if key != "peft_type"})
@@ -232,7 +258,7 @@ def _inject(lora: Any, body: nn.Module) -> None:
     with warnings.catch_warnings():
         # PEFT finds out by itself which way a Conv1D of transformers lies, and says so.
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")
-        _peft().inject_adapter_in_model(lora, body)
+        require_peft().inject_adapter_in_model(lora, body)
     # In fp32 beside a base of any dtype, as PEFT itself trains them: AdamW's small steps are nothing in half precision.
     for name, parameter in body.named_parameters():
         if ".lora_" in name:
@@ -253,7 +279,12 @@ def _is_output(model: nn.Module, module: nn.Module) -> bool:
     return output is not None and output() is module
 
 
-def _peft() -> Any:
+def require_peft() -> Any:
+    """PEFT's package.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     try:
         import peft
     except ImportError:

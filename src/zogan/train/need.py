@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from zogan.errors import IntegrityError
 from zogan.patch import Patch
+from zogan.tasks.classifier import Classifier
 from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job, Split
 from zogan.train.forward import Forward, as_measured, as_trained
+from zogan.train.methods import PEFT_PREFIX
 
 SPLITS: tuple[Split, ...] = ("train", "validation")
 """Rows that go through the model while it is tuned."""
@@ -27,7 +30,8 @@ class Need:
         forward: how they go through the layers below.
         trains: whether a layer trains.
         answers: whether tokens are generated, each of which goes through all layers.
-        changed: tensors of the base that a patch changes; their layers are among those that run again.
+        changed: tensors of the base that a patch changes, or has adapters beside; their layers are among those that
+            run again.
     """
 
     verb: str
@@ -58,8 +62,8 @@ def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None
         patches: that will be applied; absent, what the job's own may change counts.
     """
     config, depth = job.config, to_tune(job).depth
-    if patches is not None:  # adapters stand beside weights of any layer
-        depth = "all" if any(patch.adapters for patch in patches) else 1
+    if patches is not None:
+        depth = 1
     return Need(
         "evaluating",
         depth,
@@ -67,5 +71,24 @@ def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None
         (split,),
         as_measured(job),
         answers=isinstance(job.task, Generation) and config.evaluate.answers > 0,
-        changed=frozenset(name for patch in patches or () for name in patch.changes),
+        changed=frozenset(name for patch in patches or () for name in patch.changes) | _beside(job, patches or ()),
     )
+
+
+def _beside(job: Job, patches: Sequence[Patch]) -> frozenset[str]:
+    """Tensors of the base that adapters stand beside: their layers too run otherwise with the patch than without.
+
+    Raises:
+        IntegrityError: the model has no such layer.
+    """
+    named = [name for patch in patches for name in patch.adapters]
+    if not named:
+        return frozenset()
+    model = job.task.model(seed=job.config.train.seed, dtype=job.dtype, empty=True)
+    body = "body." if isinstance(model, Classifier) else ""
+    layers = {name.removeprefix(PEFT_PREFIX).rsplit(".lora_", 1)[0] for name in named}
+    tensors = job.task.tensor_names(model)
+    missing = sorted(layer for layer in layers if f"{body}{layer}.weight" not in tensors)
+    if missing:
+        raise IntegrityError("the model has no such layer for the patch's adapter", where=missing[0])
+    return frozenset(tensors[f"{body}{layer}.weight"] for layer in layers)

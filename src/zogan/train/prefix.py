@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 
 from torch import Tensor, nn
 
@@ -142,7 +141,11 @@ class Prefixed(Rows):
 
     def monitor(self, model: nn.Module) -> Monitor:
         """Figures on the validation rows."""
-        return self.task.monitor(model, self.held_out, self.size, partial(self._replay, "validation"))
+        return self.task.monitor(model, self.held_out, self.size, self.enter_held_out)
+
+    def enter_held_out(self, rows: list[int]) -> AbstractContextManager[None]:
+        """The context in which a model runs on validation rows."""
+        return self._replay("validation", rows)
 
     def enter(self, rows: list[int], packed: bool = False) -> AbstractContextManager[None]:
         """The context in which a model runs on training rows, padded or behind one another."""

@@ -37,6 +37,8 @@ WORDS: dict[str, str] = {
     "question.classification": "Does {model} sort texts into {labels} classes better once {change}?",
     "question.generation": "Does {model} answer more like our examples once {change}?",
     "question.sparse": "at most {density} of its weights are changed",
+    "question.sparse_adapters": "at most {density} of its weights are changed and small adapters are trained "
+    "beside a few layers",
     "question.full": "all of its weights are trained",
     "question.lora": "a small adapter is trained beside its weights",
     "question.head": "a new output layer is trained on top of it",
@@ -126,6 +128,18 @@ WORDS: dict[str, str] = {
     "training.lead": "The loss on validation rows decides: the values of the ringed epoch were kept, epoch {epoch} of "
     "{epochs}.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
+    "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where {share} "
+    "of the gradient outside of the chosen weights lies, and trained them together with these.",
+    "second.and": ", ",
+    "second.errors": "On the validation rows the share of errors went from {before} to {after} ({difference} points; "
+    "standard error {error}).",
+    "second.loss": "On the validation rows the loss went from {before} to {after} ({difference}; standard "
+    "error {error}).",
+    "second.kept": "That is better by more than its standard error, so the patch holds the adapters.",
+    "second.asked": "The patch holds the adapters, because they were to be kept whatever the figures say.",
+    "second.dropped": "That is not better by more than its standard error, so the patch is the first stage's, without "
+    "adapters.",
+    "second.none": "There was no second stage: no gradient is left outside of the chosen weights.",
     # examples
     "examples.title": "Examples",
     "examples.better": "Got better",

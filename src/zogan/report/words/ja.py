@@ -38,6 +38,7 @@ WORDS: dict[str, str] = {
     "question.classification": "{change}と、{model} は文章を{labels}クラスへより正しく分類できるようになるか。",
     "question.generation": "{change}と、{model} の回答は手元の模範回答により近づくか。",
     "question.sparse": "重みの{density}以下だけを変更する",
+    "question.sparse_adapters": "重みの{density}以下だけを変更し、一部の層に小さなアダプターを追加して学習する",
     "question.full": "すべての重みを学習し直す",
     "question.lora": "元の重みはそのままに、小さなアダプターを追加して学習する",
     "question.head": "新しい出力層だけを追加して学習する",
@@ -129,6 +130,15 @@ WORDS: dict[str, str] = {
     "training.lead": "検証データの損失をもとに、"
     "丸で囲んだエポック（全{epochs}エポック中の第{epoch}エポック）の値を採用しました。",
     "training.stopped": "その後{epochs}エポック続けても改善しなかったため、学習を早めに終えました。",
+    "second.what": "そこから第2段階として、第{layers}層に小さなアダプターを追加し、選んだ重みと一緒に学習しました。"
+    "選んだ重み以外に残っていた勾配の{share}がこの層にあります。",
+    "second.and": "、",
+    "second.errors": "検証データの誤り率は{before}から{after}になりました（{difference}ポイント、標準誤差{error}）。",
+    "second.loss": "検証データの損失は{before}から{after}になりました（{difference}、標準誤差{error}）。",
+    "second.kept": "改善が標準誤差を上回ったため、パッチにアダプターを含めています。",
+    "second.asked": "結果によらず採用する設定のため、パッチにアダプターを含めています。",
+    "second.dropped": "改善が標準誤差を上回らなかったため、パッチは第1段階のもので、アダプターを含みません。",
+    "second.none": "選んだ重み以外に勾配が残っていないため、第2段階は行いませんでした。",
     # examples
     "examples.title": "具体例",
     "examples.better": "良くなった例",
