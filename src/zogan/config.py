@@ -133,6 +133,11 @@ class TrainConfig(Section):
     patience: Annotated[int, Field(ge=1)] | None = Field(
         3, description="epochs without a better validation figure before stopping; null never stops"
     )
+    balance: Literal["none", "weights", "batches"] = Field(
+        "none",
+        description="classification: makes classes of unlike size even. weights: a row's loss weighs inversely to its "
+        "class's frequency; batches: rows are drawn so that each epoch holds the classes evenly",
+    )
     max_length: Annotated[int, Field(ge=2)] | None = Field(
         None, description="tokens in a row; the base's own limit (at most 512) where absent"
     )
@@ -252,6 +257,12 @@ class Config(Section):
     def _classification_does_not_pack(self) -> Config:
         if self.task == "classification" and self.train.packing:
             raise ValueError("train.packing is for generation: a classifier reads a row as a whole. Set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _generation_has_no_classes(self) -> Config:
+        if self.task == "generation" and self.train.balance != "none":
+            raise ValueError("train.balance is for classification: generation has no classes. Set it to none")
         return self
 
 

@@ -19,6 +19,7 @@ from zogan.data.batch import Tokens, batch_size, bucketed, ordered
 from zogan.models.cut import stacks
 from zogan.select.job import SALIENCY_EPOCH
 from zogan.sparse.layer import kernel_of
+from zogan.tasks.balance import drawn_by
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import IGNORED
@@ -126,8 +127,13 @@ def volumes_of(job: Job) -> Volumes:
     train, seed = job.config.train, job.config.train.seed
     plain = batch_size(train.model_copy(update={"packing": False}))
     lengths = {split: [len(example.ids) for example in job.examples(split)] for split in ("train", "validation")}
-    epochs = [bucketed(lengths["train"], batch_size(train), seed=seed, epoch=epoch) for epoch in range(train.epochs)]
-    passed = bucketed(lengths["train"], plain, seed=seed, epoch=SALIENCY_EPOCH)[: job.config.select.batches]
+    classes = drawn_by(job)
+    epochs = [
+        bucketed(lengths["train"], batch_size(train), seed=seed, epoch=epoch, classes=classes)
+        for epoch in range(train.epochs)
+    ]
+    passed = bucketed(lengths["train"], plain, seed=seed, epoch=SALIENCY_EPOCH, classes=classes)
+    passed = passed[: job.config.select.batches]
     at_once = Tokens(TOKENS_AT_ONCE)
     validation = ordered(lengths["validation"], batch_size(job.config.evaluate))
     return Volumes(

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zogan.data.batch import BatchSize
+from zogan.tasks.balance import weighed, weights_of
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
@@ -36,13 +37,14 @@ class Rows:
         self.lengths = [len(example.ids) for example in self.examples]
         self.packs = job.config.train.packing and isinstance(job.task, Generation)
         self.by_tokens = job.config.train.tokens_per_batch is not None
+        self.weights = weights_of(job)
 
     def batch(self, rows: list[int]) -> Batch:
-        """The rows, collated."""
+        """The rows, collated; with what each weighs, (rows,), where that is not the same."""
         examples = [self.examples[row] for row in rows]
         if self.packs and isinstance(self.task, Generation):
             return self.task.pack(examples)
-        return self.task.collate(examples)
+        return weighed(self.task.collate(examples), self.weights, rows)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
@@ -72,7 +74,7 @@ class Features:
         enter: Enter = enter_nothing,
         enter_held_out: Enter = enter_nothing,
     ) -> None:
-        self.task = task
+        self.task, self.weights = task, rows.weights
         self.features, self.labels = _of(task, model, rows.examples, rows.size, enter)
         held_out = _of(task, model, rows.held_out, rows.size, enter_held_out)
         self.held_out = dict(zip(("features", "labels"), held_out, strict=True))
@@ -80,8 +82,8 @@ class Features:
         self.lengths = list(rows.lengths) if rows.by_tokens else [1] * len(self.labels)
 
     def batch(self, rows: list[int]) -> Batch:
-        """Features (rows, dim) and labels (rows,)."""
-        return {"features": self.features[rows], "labels": self.labels[rows]}
+        """Features (rows, dim) and labels (rows,); with what each row weighs, where that is not the same."""
+        return weighed({"features": self.features[rows], "labels": self.labels[rows]}, self.weights, rows)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of rows."""

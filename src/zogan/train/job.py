@@ -18,6 +18,7 @@ from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
 from zogan.sparse.selection import Selection
+from zogan.tasks.balance import drawn_by, told
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
@@ -30,6 +31,9 @@ from zogan.train.methods import method_for
 from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
+
+_LATER = ("balance",)
+"""Options of `train:` that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ def tune_job(
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
     feed = _feed(job, held, progress)
+    if balanced := told(job):
+        progress.note(balanced)
     settings = config.train
     if settings.packing and isinstance(job.task, Generation):
         budget = settings.tokens_per_batch or job.task.max_length
@@ -79,7 +85,16 @@ def tune_job(
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
         key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
+        trained = train(
+            model,
+            feed,
+            _rates(model, job, config),
+            settings,
+            state,
+            log=log,
+            progress=progress,
+            classes=drawn_by(job),
+        )
     result = method.result(model)
     patch = Patch.capture(
         result.deltas,
@@ -134,6 +149,9 @@ def config_digest(config: Config) -> str:
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
+    for key in _LATER:
+        if tree["train"][key] == type(config.train).model_fields[key].default:
+            tree["train"].pop(key)
     tree["budget"].pop("memory")
     return _digest(tree)
 

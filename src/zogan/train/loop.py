@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -95,6 +95,7 @@ def train(
     *,
     log: Path | None,
     progress: Progress,
+    classes: Sequence[int] | None = None,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -109,6 +110,7 @@ def train(
         checkpoint: where state and best values are kept.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
+        classes: of each row, where batches are to hold them evenly.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -119,7 +121,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
+        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress, classes)
 
 
 def _train(
@@ -132,10 +134,11 @@ def _train(
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
+    classes: Sequence[int] | None,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
-    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs)
+    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs, classes=classes)
     steps = [-(-count // group) for count in counts]  # in each epoch
     total = sum(steps)
     groups = [
@@ -158,7 +161,7 @@ def _train(
     clock = saved = time.perf_counter()
     wrapped.train()
     while state.epoch < settings.epochs and not _stopped(state, settings.patience):
-        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
+        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
             loss, targets = _step(accelerator, wrapped, feed, optimizer, trained, mine, order[0], settings.clip)
