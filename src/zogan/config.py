@@ -130,6 +130,11 @@ class TrainConfig(Section):
     decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled decay")
     clip: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="choose the epochs by so many folds of all training rows, then train on all: for few rows and no "
+        "validation file. null: a part of train is cut for validation",
+    )
     patience: Annotated[int, Field(ge=1)] | None = Field(
         3, description="epochs without a better validation figure before stopping; null never stops"
     )
@@ -263,6 +268,12 @@ class Config(Section):
     def _generation_has_no_classes(self) -> Config:
         if self.task == "generation" and self.train.balance != "none":
             raise ValueError("train.balance is for classification: generation has no classes. Set it to none")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_the_validation(self) -> Config:
+        if self.train.folds is not None and self.data.validation is not None:
+            raise ValueError("train.folds is for where there is no validation file: leave it out, or data.validation")
         return self
 
 

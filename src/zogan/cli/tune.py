@@ -49,6 +49,7 @@ def tune(
             "density": patch.density,
             "best_epoch": best,
             "epochs": epochs,
+            **_folds(run.folder / "metrics.jsonl"),
             **cost,
         }
         rows = [
@@ -72,7 +73,15 @@ def tune(
 
 
 def _epochs(log: Path) -> list[dict[str, Any]]:
+    return _lines(log, "epoch")
+
+
+def _folds(log: Path) -> dict[str, Any]:
+    """What the folds said together, and each of them, where there were any."""
+    found = _lines(log, "folds")
+    return {"folds": {**found[-1], "each": _lines(log, "fold")}} if found else {}
+
+
+def _lines(log: Path, kind: str) -> list[dict[str, Any]]:
     lines = map(json.loads, log.read_text(encoding="utf-8").splitlines()) if log.is_file() else ()
-    return [
-        {key: value for key, value in line.items() if key != "kind"} for line in lines if line.get("kind") == "epoch"
-    ]
+    return [{key: value for key, value in line.items() if key != "kind"} for line in lines if line.get("kind") == kind]

@@ -41,6 +41,7 @@ class Record:
         metrics: the evaluation's figures, the deciding one first.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
+        folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
@@ -58,6 +59,7 @@ class Record:
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
+    folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
     places: Places
     density: float
@@ -102,6 +104,7 @@ def read(folder: Path) -> Record:
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
+        folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},
         places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
         density=patch.density,
@@ -110,6 +113,10 @@ def read(folder: Path) -> Record:
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
     )
+
+
+def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key != "kind"}
 
 
 def _order(stage: str) -> int:

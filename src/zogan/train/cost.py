@@ -24,6 +24,7 @@ from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import IGNORED
 from zogan.train.forward import TOKENS_AT_ONCE
+from zogan.train.need import splits_of
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def volumes_of(job: Job) -> Volumes:
     """What the job's configuration sends through the model, if no epoch is saved by stopping early."""
     train, seed = job.config.train, job.config.train.seed
     plain = batch_size(train.model_copy(update={"packing": False}))
-    lengths = {split: [len(example.ids) for example in job.examples(split)] for split in ("train", "validation")}
+    lengths = {split: [len(example.ids) for example in job.examples(split)] for split in splits_of(job)}
     classes = drawn_by(job)
     epochs = [
         bucketed(lengths["train"], batch_size(train), seed=seed, epoch=epoch, classes=classes)
@@ -135,13 +136,15 @@ def volumes_of(job: Job) -> Volumes:
     passed = bucketed(lengths["train"], plain, seed=seed, epoch=SALIENCY_EPOCH, classes=classes)
     passed = passed[: job.config.select.batches]
     at_once = Tokens(TOKENS_AT_ONCE)
-    validation = ordered(lengths["validation"], batch_size(job.config.evaluate))
+    # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
+    fold_runs, held_out = (0, "validation") if train.folds is None else (train.folds, "train")
     return Volumes(
-        selection=volume(job, "train", passed),
-        cache=volume(job, "train", ordered(lengths["train"], at_once))
-        + volume(job, "validation", ordered(lengths["validation"], at_once)),
-        training=sum((volume(job, "train", batches) for batches in epochs), Volume()),
-        validation=volume(job, "validation", validation).times(train.epochs),
+        selection=volume(job, "train", passed).times(1 + fold_runs),
+        cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
+        training=sum((volume(job, "train", batches) for batches in epochs), Volume()).times(max(fold_runs, 1)),
+        validation=volume(job, held_out, ordered(lengths[held_out], batch_size(job.config.evaluate))).times(
+            train.epochs
+        ),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,19 @@ from zogan.tasks.balance import drawn_by, told
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
+from zogan.tasks.task import Monitor
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
+from zogan.train.epochs import Folded
 from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
-from zogan.train.loop import Epoch, Feed, train
-from zogan.train.methods import method_for
-from zogan.train.need import to_tune
+from zogan.train.loop import Epoch, Feed, Trained, train
+from zogan.train.methods import Method, method_for
+from zogan.train.need import splits_of, to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 
-_LATER = ("balance",)
+_LATER = ("balance", "folds")
 """Options of `train:` that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
@@ -46,6 +49,7 @@ class Tuned:
         trainable: parameters that trained.
         parameters: parameters of the model in all.
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
+        folds: what training on folds has shown, where `train.folds` asks for it; `epochs` has their means.
     """
 
     patch: Patch
@@ -53,12 +57,76 @@ class Tuned:
     trainable: int
     parameters: int
     seconds_before: float
+    folds: Folded | None = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A job's model once it is trained.
+
+    Attributes:
+        held: the model.
+        method: that trained it.
+        trained: how that went.
+        trainable: parameters that trained.
+        hashes: of all that the values depend on.
+    """
+
+    held: Held
+    method: Method
+    trained: Trained
+    trainable: int
+    hashes: dict[str, str]
 
 
 def tune_job(
-    job: Job, selection: Selection | None, *, checkpoint: Path | None, log: Path | None, progress: Progress
+    job: Job,
+    selection: Selection | None,
+    *,
+    checkpoint: Path | None,
+    log: Path | None,
+    progress: Progress,
+    known: Sequence[Monitor] | None = None,
 ) -> Tuned:
-    """Train the job's method; see `zogan.tune`."""
+    """Train the job's method once, and capture the patch; see `zogan.tune`, and `learn` for `known`."""
+    learnt = learn(job, selection, checkpoint=checkpoint, log=log, progress=progress, known=known)
+    model = learnt.held.model
+    result = learnt.method.result(model)
+    patch = Patch.capture(
+        result.deltas,
+        job.task.tensor_names(model),
+        job.base.fingerprint,
+        job.base.folder,
+        tensors=result.tensors,
+        adapters=result.adapters,
+        adapter=dict(result.adapter_config) if result.adapter_config else None,
+        task=job.task.describe(),
+        tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
+        hashes=learnt.hashes,
+    )
+    trained = learnt.trained
+    return Tuned(patch, trained.epochs, learnt.trainable, learnt.held.parameters, trained.seconds_before)
+
+
+def learn(
+    job: Job,
+    selection: Selection | None,
+    *,
+    checkpoint: Path | None,
+    log: Path | None,
+    progress: Progress,
+    known: Sequence[Monitor] | None = None,
+) -> Learnt:
+    """Train the job's method.
+
+    Args:
+        job: base, rows and task.
+        selection: the weights to train; made by the `select:` section where absent.
+        checkpoint: folder for the state; none is kept where absent.
+        log: file to which JSON lines are appended.
+        progress: who is told how far it is.
+        known: validation figures from folds; see `zogan.train.loop.train`.
+    """
     config = job.config
     if config.method == "sparse" and selection is None:
         selection, held = chosen(job, progress=progress)
@@ -66,7 +134,6 @@ def tune_job(
         job = at_depth(job, selection.meta.get("depth", "all") if selection else "all")
         held = hold(job, to_tune(job), progress=progress)
     model = held.model
-    names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
     feed = _feed(job, held, progress)
@@ -82,9 +149,8 @@ def tune_job(
     hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
-        # The task too: pooling and prompts are the base's, but stand in none of its weights.
-        key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
-        state = Checkpoint(folder, key)
+        about = hashes if known is None else {**hashes, "known": [asdict(monitor) for monitor in known]}
+        state = Checkpoint(folder, key_of(job, about))
         trained = train(
             model,
             feed,
@@ -94,27 +160,15 @@ def tune_job(
             log=log,
             progress=progress,
             classes=drawn_by(job),
+            known=known,
         )
-    result = method.result(model)
-    patch = Patch.capture(
-        result.deltas,
-        names,
-        job.base.fingerprint,
-        job.base.folder,
-        tensors=result.tensors,
-        adapters=result.adapters,
-        adapter=dict(result.adapter_config) if result.adapter_config else None,
-        task=job.task.describe(),
-        tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
-        hashes=hashes,
-    )
-    return Tuned(patch, trained.epochs, trainable, held.parameters, trained.seconds_before)
+    return Learnt(held, method, trained, trainable, hashes)
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     config, size, model = job.config, batch_size(job.config.evaluate), held.model
     if config.method == "head" and isinstance(job.task, Classification):
-        return Features(job.task, model, Rows(job, size), held.enter("train"), held.enter("validation"))
+        return Features(job.task, model, Rows(job, size), *(held.enter(split) for split in splits_of(job)))
     frozen = held.by_training() if config.method == "sparse" else None
     if frozen is None:
         return Rows(job, size)
@@ -154,6 +208,12 @@ def config_digest(config: Config) -> str:
             tree["train"].pop(key)
     tree["budget"].pop("memory")
     return _digest(tree)
+
+
+def key_of(job: Job, about: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a checkpoint depends on: base and task, and what else it is about, as JSON values."""
+    # The task too: pooling and prompts are the base's, but stand in none of its weights.
+    return _digest({**about, "base": job.base.fingerprint.whole, "task": job.task.describe()})
 
 
 def _digest(tree: Any) -> str:

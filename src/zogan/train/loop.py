@@ -96,6 +96,7 @@ def train(
     log: Path | None,
     progress: Progress,
     classes: Sequence[int] | None = None,
+    known: Sequence[Monitor] | None = None,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -111,6 +112,8 @@ def train(
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
         classes: of each row, where batches are to hold them evenly.
+        known: validation figures of the first epochs, where folds gave them: they stand for the feed's own, and
+            training ends after the last of them, at the rate that it has by then.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -121,7 +124,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress, classes)
+        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress, classes, known)
 
 
 def _train(
@@ -135,6 +138,7 @@ def _train(
     log: Path | None,
     progress: Progress,
     classes: Sequence[int] | None,
+    known: Sequence[Monitor] | None,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -160,7 +164,8 @@ def _train(
     progress.start("tune", total)
     clock = saved = time.perf_counter()
     wrapped.train()
-    while state.epoch < settings.epochs and not _stopped(state, settings.patience):
+    last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
+    while state.epoch < last and not _stopped(state, patience):
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
@@ -187,11 +192,12 @@ def _train(
             if now - saved >= settings.checkpoint_seconds and accelerator.is_main_process:
                 _save(checkpoint, trained, plain, schedule, state)
                 saved = now
-        _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
+        monitor = feed.monitor(wrapped) if known is None else known[state.epoch]
+        _finish_epoch(monitor, state, checkpoint, trained, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
         _write(log, accelerator, state, kind="epoch", **state.epochs[-1])
-        progress.note(_sentence(state.epochs[-1], settings.epochs))
+        progress.note(_sentence(state.epochs[-1], last))
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, state)
             saved = now
@@ -250,14 +256,12 @@ def _step(
 
 
 def _finish_epoch(
-    feed: Feed,
-    model: nn.Module,
+    monitor: Monitor,
     state: _State,
     checkpoint: Checkpoint,
     trained: Mapping[str, nn.Parameter],
     accelerator: Accelerator,
 ) -> None:
-    monitor = feed.monitor(model)
     best = all(monitor.score < tuple(kept["validation_score"]) for kept in state.epochs)
     if best and accelerator.is_main_process:
         checkpoint.save_best(trained)

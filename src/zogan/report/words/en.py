@@ -126,6 +126,9 @@ WORDS: dict[str, str] = {
     "training.lead": "The loss on validation rows decides: the values of the ringed epoch were kept, epoch {epoch} of "
     "{epochs}.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
+    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
+    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: training "
+    "on all rows ended there. The validation loss below is the folds' mean.",
     # examples
     "examples.title": "Examples",
     "examples.better": "Got better",

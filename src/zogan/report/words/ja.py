@@ -129,6 +129,9 @@ WORDS: dict[str, str] = {
     "training.lead": "検証データの損失をもとに、"
     "丸で囲んだエポック（全{epochs}エポック中の第{epoch}エポック）の値を採用しました。",
     "training.stopped": "その後{epochs}エポック続けても改善しなかったため、学習を早めに終えました。",
+    "training.folds": "学習の長さは、学習データを{folds}分割し、その一つずつを検証に回す交差検証で決めました。"
+    "平均では第{best}エポックが最良で、その1標準誤差以内に最も早く達したのは第{epochs}エポックです。"
+    "そこで、すべての学習データで{epochs}エポックまで学習しました。下の検証の損失は分割ごとの値の平均です。",
     # examples
     "examples.title": "具体例",
     "examples.better": "良くなった例",
