@@ -33,3 +33,12 @@ def test_earlier_stages_run_where_they_have_not(tuned: Path, capsys: pytest.Capt
 def test_figures_of_the_patch_before_do_not_stay(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed_json(["tune", "--set", "train.epochs=1"], capsys)
     assert not (tuned / "run" / "evaluation.json").exists()
+
+
+def test_what_folds_said_is_printed(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "data={train: train.jsonl, test: test.jsonl}"
+    tree = printed_json(["tune", "--set", rows, "--set", "train.folds=2", "--set", "train.epochs=2"], capsys)
+    folds = tree["folds"]
+    assert (folds["folds"], len(folds["validation_losses"]), folds["epochs"]) == (2, 2, len(tree["epochs"]))
+    assert tree["best_epoch"] == folds["epochs"]
+    assert [(line["fold"], line["epoch"]) for line in folds["each"]] == [(1, 1), (1, 2), (2, 1), (2, 2)]

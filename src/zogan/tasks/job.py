@@ -93,7 +93,7 @@ class Job:
             self.splits,
             train=cut["train"],
             validation=cut["validation"],
-            digest=digest({**cut, "test": self.splits.test}),
+            digest=digest({"train": cut["train"], "validation": cut["validation"], "test": self.splits.test}),
         )
         job, every = (
             Job(self.config, self.base, splits, self.task, self.cache, Part(self, places)),

@@ -137,7 +137,8 @@ def volumes_of(job: Job) -> Volumes:
     passed = passed[: job.config.select.batches]
     at_once = Tokens(TOKENS_AT_ONCE)
     # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
-    fold_runs, held_out = (0, "validation") if train.folds is None else (train.folds, "train")
+    fold_runs = train.folds or 0
+    held_out: Split = "train" if fold_runs else "validation"
     return Volumes(
         selection=volume(job, "train", passed).times(1 + fold_runs),
         cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
