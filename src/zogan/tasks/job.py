@@ -95,10 +95,8 @@ class Job:
             validation=cut["validation"],
             digest=digest({"train": cut["train"], "validation": cut["validation"], "test": self.splits.test}),
         )
-        job, every = (
-            Job(self.config, self.base, splits, self.task, self.cache, Part(self, places)),
-            self.examples("train"),
-        )
+        job = Job(self.config, self.base, splits, self.task, self.cache, Part(self, places))
+        every = self.examples("train")
         for split, kept in places.items():
             job._encoded[split] = [replace(every[row], row=place) for place, row in enumerate(kept)]
         return job
