@@ -124,3 +124,17 @@ def test_a_second_stage_is_asked_of_sparse_alone(path: Path) -> None:
     assert not load_config(path, ["adapters.two_stage=auto", "method=lora"]).second_stage
     with pytest.raises(ConfigError, match=r"adapters\.two_stage is for method 'sparse', not 'lora': set it to never"):
         load_config(path, ["adapters.two_stage=always", "method=lora"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"adapters": {"two_stage": "auto"}, "train": {"folds": 3}}, "adapters.two_stage decides by validation rows"),
+        ({"regularize": {"interpolate": 4}, "train": {"folds": 3}}, "regularize.interpolate decides by validation"),
+        ({"regularize": {"r_drop": 1.0}, "train": {"balance": "weights"}}, "weighs all rows alike"),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(keys: dict[str, Any], told: str) -> None:
+    tree = {"model": "base", "task": "classification", "data": {"train": "train.jsonl"}, **keys}
+    with pytest.raises(ConfigError, match=told):
+        parse_config(tree, folder=Path())

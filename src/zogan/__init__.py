@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zogan.evaluate import evaluate
 from zogan.select import select
-from zogan.train import estimate, tune
+from zogan.train import check_labels, estimate, tune
 
 if TYPE_CHECKING:
     from zogan.patch import Patch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Patch", "attach", "detach", "estimate", "evaluate", "select", "tune"]
+__all__ = ["Patch", "attach", "check_labels", "detach", "estimate", "evaluate", "select", "tune"]
 
 # Imported when first asked for: torch takes seconds, `zogan --help` must not. `select` and `evaluate` are packages too:
 # imported above, the functions hold the names for good, and `from zogan.select.… import …` goes on working.

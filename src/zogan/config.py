@@ -137,8 +137,18 @@ class TrainConfig(Section):
     decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled decay")
     clip: Annotated[float, Field(gt=0)] | None = Field(1.0, description="largest norm of the gradient")
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        None,
+        description="choose the epochs by so many folds of all training rows, then train on all: for few rows and no "
+        "validation file. null: a part of train is cut for validation",
+    )
     patience: Annotated[int, Field(ge=1)] | None = Field(
         3, description="epochs without a better validation figure before stopping; null never stops"
+    )
+    balance: Literal["none", "weights", "batches"] = Field(
+        "none",
+        description="classification: makes classes of unlike size even. weights: a row's loss weighs inversely to its "
+        "class's frequency; batches: rows are drawn so that each epoch holds the classes evenly",
     )
     max_length: Annotated[int, Field(ge=2)] | None = Field(
         None, description="tokens in a row; the base's own limit (at most 512) where absent"
@@ -350,6 +360,30 @@ class Config(Section):
     def _classification_does_not_pack(self) -> Config:
         if self.task == "classification" and self.train.packing:
             raise ValueError("train.packing is for generation: a classifier reads a row as a whole. Set it to false")
+        return self
+
+    @model_validator(mode="after")
+    def _generation_has_no_classes(self) -> Config:
+        if self.task == "generation" and self.train.balance != "none":
+            raise ValueError("train.balance is for classification: generation has no classes. Set it to none")
+        return self
+
+    @model_validator(mode="after")
+    def _two_passes_weigh_all_rows_alike(self) -> Config:
+        if self.train.balance == "weights" and self.regularize.r_drop:
+            raise ValueError("regularize.r_drop weighs all rows alike: take train.balance batches, or leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _folds_are_the_validation(self) -> Config:
+        if self.train.folds is not None and self.data.validation is not None:
+            raise ValueError("train.folds is for where there is no validation file: leave it out, or data.validation")
+        for key, asked in (
+            ("adapters.two_stage", self.second_stage),
+            ("regularize.interpolate", self.regularize.interpolate is not None),
+        ):
+            if self.train.folds is not None and asked:
+                raise ValueError(f"{key} decides by validation rows, and train.folds leaves none: set one of them")
         return self
 
 

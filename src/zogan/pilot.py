@@ -123,7 +123,9 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     budget = job.config.budget
     # Memory decides where the depth does not stand; the price in time hangs on the whole loop.
     left_out = {"memory"} if budget.depth != "auto" else set()
-    kept = None if budget.time is not None else {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
+    read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
+    read |= {"balance"} if job.config.train.balance != "none" else set()
+    kept = None if budget.time is not None else read
     reads = {
         **_reads(job),
         "select": settings,

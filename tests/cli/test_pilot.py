@@ -169,3 +169,16 @@ def test_the_figures_follow_the_answer(tuned: Path, capsys: pytest.CaptureFixtur
     out = printed_text(["pilot", "--quiet"], capsys)
     assert "on 24 test rows" in out
     assert "Macro-F1" in out
+
+
+def test_folds_choose_the_epochs_of_a_whole_pilot(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "data={train: train.jsonl, test: test.jsonl}"
+    arguments = ["pilot", "--set", rows, "--set", "train.folds=2", "--set", "train.epochs=2"]
+    tree = printed_json(arguments, capsys)
+    assert tree["folds"]["folds"] == 2
+    page = (tuned / "run" / "report.html").read_text(encoding="utf-8")
+    assert "How long to train was chosen by 2 folds of the training rows" in page
+    assert "choosing when to stop" not in page, "no row was held back for that"
+    kept = printed_json(arguments, capsys)
+    assert kept["stages"]["tune"] == "kept"
+    assert kept["folds"] == tree["folds"]

@@ -45,3 +45,12 @@ def test_a_second_stage_is_told(tuned: Path, capsys: pytest.CaptureFixture[str])
     assert tree["second_stage"]["layers"]
     out = printed_text([*asked, "--quiet"], capsys)
     assert f"second stage: kept; {tree['second_stage']['reason']}" in " ".join(out.split())
+
+
+def test_what_folds_said_is_printed(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "data={train: train.jsonl, test: test.jsonl}"
+    tree = printed_json(["tune", "--set", rows, "--set", "train.folds=2", "--set", "train.epochs=2"], capsys)
+    folds = tree["folds"]
+    assert (folds["folds"], len(folds["validation_losses"]), folds["epochs"]) == (2, 2, len(tree["epochs"]))
+    assert tree["best_epoch"] == folds["epochs"]
+    assert [(line["fold"], line["epoch"]) for line in folds["each"]] == [(1, 1), (1, 2), (2, 1), (2, 2)]

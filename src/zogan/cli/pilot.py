@@ -58,6 +58,7 @@ def run_pilot(config: Config, console: Console) -> None:
         "answer": sentence,
         "outcome": comparisons[0].outcome,
         "before_is": record.evaluation.before_is,
+        **({"folds": record.folds} if record.folds else {}),
         **figures_tree(record.evaluation),
         "changed": record.places.changed,
         "density": record.density,

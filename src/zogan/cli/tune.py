@@ -50,6 +50,7 @@ def tune(
             "best_epoch": best,
             "epochs": epochs,
             "second_stage": second,
+            **_folds(run.folder / "metrics.jsonl"),
             **cost,
         }
         rows = [
@@ -80,6 +81,12 @@ def _epochs(log: Path) -> list[dict[str, Any]]:
 def _second(log: Path) -> dict[str, Any] | None:
     """What the second stage did; None where there was none."""
     return next(iter(_lines(log, "adapters")), None)
+
+
+def _folds(log: Path) -> dict[str, Any]:
+    """What the folds said together, and each of them, where there were any."""
+    found = _lines(log, "folds")
+    return {"folds": {**found[-1], "each": _lines(log, "fold")}} if found else {}
 
 
 def _lines(log: Path, kind: str) -> list[dict[str, Any]]:

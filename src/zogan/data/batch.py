@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from zogan.config import EvaluateConfig, TrainConfig
+from zogan.data.balance import drawn
 
 _BATCHES_IN_A_CHUNK = 50
 """Rows are sorted within chunks of so many batches: long enough for like lengths, short enough for chance."""
@@ -39,7 +40,9 @@ def batch_size(settings: TrainConfig | EvaluateConfig) -> BatchSize:
     return Tokens(settings.tokens_per_batch, packed=isinstance(settings, TrainConfig) and settings.packing)
 
 
-def bucketed(lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int) -> list[list[int]]:
+def bucketed(
+    lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int, classes: Sequence[int] | None = None
+) -> list[list[int]]:
     """Batches for training: like lengths together, otherwise in random order.
 
     The rows are shuffled and, unless they are packed, sorted by length within chunks of them; the batches are then
@@ -50,13 +53,14 @@ def bucketed(lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int) 
         size: of a batch.
         seed: of the order.
         epoch: each has its own order, whatever ran before it.
+        classes: of each row, where they are to be even in each epoch; see `balance.drawn`.
 
     Returns:
-        Lists of row indices; every index stands in exactly one.
+        Lists of row indices; every index stands in exactly one, unless classes are made even.
     """
     _check(size)
     generator = np.random.default_rng([seed, epoch])
-    order = generator.permutation(len(lengths)).tolist()
+    order = generator.permutation(len(lengths) if classes is None else drawn(classes, seed=seed, epoch=epoch)).tolist()
     batches: list[list[int]] = []
     for chunk in _chunks(order, lengths, size):
         if isinstance(size, int) or not size.packed:
@@ -65,7 +69,9 @@ def bucketed(lengths: Sequence[int], size: BatchSize, *, seed: int, epoch: int) 
     return [batches[index] for index in generator.permutation(len(batches))]
 
 
-def batch_counts(lengths: Sequence[int], size: BatchSize, *, seed: int, epochs: int) -> list[int]:
+def batch_counts(
+    lengths: Sequence[int], size: BatchSize, *, seed: int, epochs: int, classes: Sequence[int] | None = None
+) -> list[int]:
     """Batches of `bucketed` in each epoch.
 
     With a budget of tokens they are not the same number in each: rows meet others.
@@ -73,7 +79,7 @@ def batch_counts(lengths: Sequence[int], size: BatchSize, *, seed: int, epochs: 
     if isinstance(size, int):
         _check(size)
         return [-(-len(lengths) // size)] * epochs
-    return [len(bucketed(lengths, size, seed=seed, epoch=epoch)) for epoch in range(epochs)]
+    return [len(bucketed(lengths, size, seed=seed, epoch=epoch, classes=classes)) for epoch in range(epochs)]
 
 
 def ordered(lengths: Sequence[int], size: BatchSize) -> list[list[int]]:

@@ -59,7 +59,7 @@ def check(config: Config, *, token_length: Callable[[Row], int] | None = None, l
         what = f"{error.where}: {error.what}" if error.where else error.what
         broken = finding("file", "error", what, [], f"the run stops; {error.todo or 'mend the file'}", count=1)
         return _result(config, {}, None, [broken], ["all that needs rows: a file cannot be read"])
-    splits, refused = prepare(files, config.data)
+    splits, refused = prepare(files, config.data, folds=config.train.folds is not None)
     every = [*splits.train, *splits.validation, *splits.test]
     found = [*refused, *splits.dropped, *splits.noted]
     found += [*_rare(splits), *_alike(splits), *_garbled(every)]

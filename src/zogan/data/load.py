@@ -24,7 +24,7 @@ def load(config: Config) -> Splits:
         DataError: a file or column is missing, rows cannot be read (unless `data.unreadable` is skip), labels
             are unknown (unless `data.unknown_labels` is drop), or too few rows are left.
     """
-    splits, refused = prepare(read_files(config.data, config.task), config.data)
+    splits, refused = prepare(read_files(config.data, config.task), config.data, folds=config.train.folds is not None)
     if refused:
         raise _refusal(refused[0])
     return splits

@@ -42,8 +42,13 @@ class Splits:
     cut: tuple[str, ...] = ()
 
 
-def prepare(files: Files, data: DataConfig) -> tuple[Splits, tuple[Finding, ...]]:
+def prepare(files: Files, data: DataConfig, *, folds: bool = False) -> tuple[Splits, tuple[Finding, ...]]:
     """Clean what was read, and cut what is missing.
+
+    Args:
+        files: what was read.
+        data: shares and seed of the cuts, and what to do with rows that do not fit.
+        folds: no rows are cut for validation, since all training rows take their turn in it.
 
     Returns:
         The rows in use, and what a run must refuse: findings that are errors.
@@ -51,6 +56,8 @@ def prepare(files: Files, data: DataConfig) -> tuple[Splits, tuple[Finding, ...]
     rows, dropped, noted = clean(files.rows)
     if files.faults:
         dropped.insert(0, _unreadable(files.faults, data))
+    if folds:
+        rows["validation"] = ()
     missing = [name for name in ("test", "validation") if name not in rows]
     rows |= _cut(rows["train"], missing, data)
     labels = tuple(sorted({row.label for row in rows["train"] if isinstance(row, TextRow)}))
@@ -69,7 +76,7 @@ def prepare(files: Files, data: DataConfig) -> tuple[Splits, tuple[Finding, ...]
         noted=tuple(noted),
         cut=tuple(reversed(missing)),
     )
-    return splits, (*(one for one in dropped if one.severity == "error"), *_too_little(rows, labels))
+    return splits, (*(one for one in dropped if one.severity == "error"), *_too_little(rows, labels, folds))
 
 
 def digest(rows: Mapping[str, Sequence[Row]]) -> str:
@@ -111,11 +118,11 @@ def _unknown_labels(name: str, rows: Sequence[Row], data: DataConfig) -> Finding
     return finding(f"unknown_label_in_{name}", "error", what, rows, action)
 
 
-def _too_little(rows: Mapping[str, Sequence[Row]], labels: Sequence[str]) -> list[Finding]:
+def _too_little(rows: Mapping[str, Sequence[Row]], labels: Sequence[str], folds: bool) -> list[Finding]:
     found = [
         finding("no_rows", "error", f"no rows are left for {name}", [], "the run stops; add rows", count=1)
         for name in SPLITS
-        if not rows[name]
+        if not rows[name] and not (folds and name == "validation")
     ]
     if len(labels) == 1:
         what = f"train has one class alone, {labels[0]!r}"

@@ -67,7 +67,7 @@ def render(record: Record, language: Language) -> str:
         places_chart=Markup(charts.places(record.places, words)) if record.places.cells else None,
         training_chart=Markup(charts.training(record.steps, record.epochs, words)) if record.epochs else None,
         answered=min(metric.rows for metric in record.metrics),
-        rows={name: record.data["rows"][name] for name in ("train", "validation", "test")},
+        rows={name: count for name in ("train", "validation", "test") if (count := record.data["rows"][name])},
         most=_most(record.places),
         second=second_stage(record.second, words) if record.second else None,
         best=next((entry["epoch"] for entry in reversed(record.epochs) if entry.get("best")), None),

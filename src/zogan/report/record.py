@@ -42,6 +42,7 @@ class Record:
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
         second: what the second stage did, from metrics.jsonl; None where there was none.
+        folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
@@ -60,6 +61,7 @@ class Record:
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
     second: Mapping[str, Any] | None
+    folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
     places: Places
     density: float
@@ -105,6 +107,7 @@ def read(folder: Path) -> Record:
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
+        folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},
         places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
         density=patch.density,
@@ -113,6 +116,10 @@ def read(folder: Path) -> Record:
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
     )
+
+
+def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key != "kind"}
 
 
 def _order(stage: str) -> int:

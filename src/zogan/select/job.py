@@ -14,6 +14,7 @@ from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
 from zogan.sparse.selection import Selection
+from zogan.tasks.balance import drawn_by, weighed, weights_of
 from zogan.tasks.job import Job
 from zogan.tasks.task import Batch
 
@@ -59,7 +60,8 @@ def select_for(
     examples = job.examples("train")
     lengths = [len(example.ids) for example in examples]
     size = batch_size(job.config.train.model_copy(update={"packing": False}))
-    order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH)[: settings.batches]
+    order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH, classes=drawn_by(job))[: settings.batches]
+    weights = weights_of(job)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         total, targets = (source or job.task).loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
@@ -67,7 +69,10 @@ def select_for(
 
     chosen = select(
         model,
-        (source.batch(rows) if source else job.task.collate([examples[row] for row in rows]) for rows in order),
+        (
+            source.batch(rows) if source else weighed(job.task.collate([examples[row] for row in rows]), weights, rows)
+            for rows in order
+        ),
         criterion=settings.criterion,
         density=job.config.budget.density,
         allocation=settings.allocation,

@@ -24,6 +24,9 @@ from zogan.tasks.inference import batches, evaluating
 from zogan.tasks.limits import Teller
 from zogan.tasks.task import Batch, ClassPredictions, Enter, Example, Monitor, enter_nothing
 
+_NOT_READ = ("labels", "weights")
+"""Of a batch, what is the loss's and not the model's."""
+
 
 class Classification:
     """A pooled body with a new head, or the base's own classifier where its labels are the data's.
@@ -101,9 +104,12 @@ class Classification:
         }
 
     def loss(self, model: nn.Module, batch: Batch, smoothing: float = 0.0) -> tuple[Tensor, int]:
-        """See `Task`. A batch of `features` and `labels` runs the head alone."""
+        """See `Task`. A batch of `features` and `labels` runs the head alone; `weights`, (rows,), weigh each row."""
         logits, labels = self.logits(model, batch)
-        return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing), len(logits)
+        if "weights" not in batch:
+            return cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing), len(logits)
+        losses = cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return (losses * batch["weights"]).sum(), len(logits)
 
     def logits(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, "rows labels"], Int64[Tensor, " rows"]]:
         """See `Task`."""
@@ -180,7 +186,7 @@ class Classification:
         }
 
     def _logits(self, model: nn.Module, batch: Batch) -> Float[Tensor, "rows labels"]:
-        logits: Tensor = model(**{name: tensor for name, tensor in batch.items() if name != "labels"}).logits
+        logits: Tensor = model(**{name: tensor for name, tensor in batch.items() if name not in _NOT_READ}).logits
         return logits.float()
 
     def _target(self, row: TextRow) -> int:

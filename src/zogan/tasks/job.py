@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ import torch
 
 from zogan.config import Config
 from zogan.data.load import load
-from zogan.data.prepare import Splits
+from zogan.data.prepare import Splits, digest
 from zogan.errors import DataError
 from zogan.models import Base, open_base
 from zogan.models.cache import default_cache
@@ -25,6 +26,19 @@ from zogan.weights import headers
 Split = Literal["train", "validation", "test"]
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Where the rows of a job stand among the training rows of a whole: what was computed of those serves both.
+
+    Attributes:
+        whole: the job whose training rows they are.
+        rows: of each split, their places there.
+    """
+
+    whole: Job
+    rows: Mapping[Split, tuple[int, ...]]
+
+
 @dataclass(frozen=True)
 class Job:
     """What the stages after `data` work on.
@@ -35,6 +49,7 @@ class Job:
         splits: the rows.
         task: what a row is, and what is learnt.
         cache: folder for what another run can use again.
+        part: of which other job's rows these are some; None where they are all there is.
     """
 
     config: Config
@@ -42,6 +57,7 @@ class Job:
     splits: Splits
     task: Task
     cache: Path = field(default_factory=default_cache, compare=False)
+    part: Part | None = field(default=None, compare=False)
     _encoded: dict[str, list[Example]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
@@ -61,8 +77,28 @@ class Job:
 
     def under(self, config: Config) -> Job:
         """The same base, rows and task under other options, none of which changes how a row is read."""
-        job = Job(config, self.base, self.splits, self.task, self.cache)
+        job = Job(config, self.base, self.splits, self.task, self.cache, self.part)
         job._encoded.update(self._encoded)
+        return job
+
+    def holding_out(self, rows: Sequence[int]) -> Job:
+        """The same job with some of its training rows, by their places, for validation instead."""
+        held_out = set(rows)
+        places: dict[Split, tuple[int, ...]] = {
+            "train": tuple(row for row in range(len(self.splits.train)) if row not in held_out),
+            "validation": tuple(sorted(held_out)),
+        }
+        cut = {split: tuple(self.splits.train[row] for row in kept) for split, kept in places.items()}
+        splits = replace(
+            self.splits,
+            train=cut["train"],
+            validation=cut["validation"],
+            digest=digest({"train": cut["train"], "validation": cut["validation"], "test": self.splits.test}),
+        )
+        job = Job(self.config, self.base, splits, self.task, self.cache, Part(self, places))
+        every = self.examples("train")
+        for split, kept in places.items():
+            job._encoded[split] = [replace(every[row], row=place) for place, row in enumerate(kept)]
         return job
 
     def examples(self, split: Split) -> list[Example]:

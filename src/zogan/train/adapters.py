@@ -21,6 +21,7 @@ from zogan.models.cut import Cut
 from zogan.progress import Progress
 from zogan.select.job import SALIENCY_EPOCH
 from zogan.select.saliency import eligible
+from zogan.tasks.balance import drawn_by
 from zogan.tasks.job import Job
 from zogan.tasks.task import Predictions
 from zogan.train.checkpoint import Checkpoint
@@ -142,6 +143,7 @@ def train_adapters(
         ),
         log=log,
         progress=progress,
+        classes=drawn_by(job),
         part=Part(STAGE, f"{STAGE}_", first.log_bytes),
     )
     gain = gain_of(before, _predictions(job, model, feed))
@@ -181,7 +183,8 @@ def _shares(
         inside = set(whole.modules())
         if names := [name for name, module in linear.items() if module in inside]:
             beside[layer] = names
-    order = bucketed(feed.lengths, batch_size(settings), seed=settings.seed, epoch=SALIENCY_EPOCH)
+    size, classes = batch_size(settings), drawn_by(job)
+    order = bucketed(feed.lengths, size, seed=settings.seed, epoch=SALIENCY_EPOCH, classes=classes)
     device = next(model.parameters()).device.type
 
     def running() -> AbstractContextManager[object]:

@@ -14,7 +14,7 @@ from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volu
 from zogan.train.depth import deepest
 from zogan.train.filling import resident_bytes
 from zogan.train.hidden import DTYPES, bytes_wanted
-from zogan.train.need import SPLITS, to_tune
+from zogan.train.need import splits_of, to_tune
 from zogan.train.plan import Plan, plan_for, program_bytes
 from zogan.weights import headers
 
@@ -203,7 +203,7 @@ class Estimator:
         if not self._cached(setting):
             return 0
         config = self.job.config
-        lengths = [len(example.ids) for split in SPLITS for example in self.job.examples(split)]
+        lengths = [len(example.ids) for split in splits_of(self.job) for example in self.job.examples(split)]
         dtype = DTYPES[config.train.cache_dtype or config.train.precision]
         return min(bytes_wanted(lengths, self.form.width, dtype), resident_bytes(config))
 

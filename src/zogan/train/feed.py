@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zogan.data.batch import BatchSize
+from zogan.tasks.balance import weighed, weights_of
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
@@ -36,17 +37,20 @@ class Rows:
     def __init__(self, job: Job, size: BatchSize, objective: Objective | None = None) -> None:
         self.task, self.size = job.task, size
         self.objective = objective or Objective(job.task)
-        self.examples, self.held_out = job.examples("train"), job.examples("validation")
+        self.examples = job.examples("train")
+        self.held_out = job.examples("validation") if job.splits.validation else []
         self.lengths = [len(example.ids) for example in self.examples]
         self.packs = job.config.train.packing and isinstance(job.task, Generation)
         self.by_tokens = job.config.train.tokens_per_batch is not None
+        self.weights = weights_of(job)
 
     def batch(self, rows: list[int]) -> Batch:
-        """The rows, collated."""
-        examples = [self.examples[row] for row in self.objective.rows(rows)]
+        """The rows, collated; with what each weighs, (rows,), where that is not the same."""
+        rows = self.objective.rows(rows)
+        examples = [self.examples[row] for row in rows]
         if self.packs and isinstance(self.task, Generation):
             return self.task.pack(examples)
-        return self.task.collate(examples)
+        return weighed(self.task.collate(examples), self.weights, rows)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of targets."""
@@ -80,7 +84,7 @@ class Features:
         enter: Enter = enter_nothing,
         enter_held_out: Enter = enter_nothing,
     ) -> None:
-        self.task, self.objective = task, rows.objective
+        self.task, self.objective, self.weights = task, rows.objective, rows.weights
         self.features, self.labels = _of(task, model, rows.examples, rows.size, enter)
         held_out = _of(task, model, rows.held_out, rows.size, enter_held_out)
         self.held_out = dict(zip(("features", "labels"), held_out, strict=True))
@@ -88,9 +92,9 @@ class Features:
         self.lengths = list(rows.lengths) if rows.by_tokens else [1] * len(self.labels)
 
     def batch(self, rows: list[int]) -> Batch:
-        """Features (rows, dim) and labels (rows,)."""
+        """Features (rows, dim) and labels (rows,); with what each row weighs, where that is not the same."""
         rows = self.objective.rows(rows)
-        return {"features": self.features[rows], "labels": self.labels[rows]}
+        return weighed({"features": self.features[rows], "labels": self.labels[rows]}, self.weights, rows)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, int]:
         """Sum of losses, and number of rows."""

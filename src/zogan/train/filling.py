@@ -27,7 +27,7 @@ from zogan.progress import Progress
 from zogan.tasks.job import Job, Split
 from zogan.tasks.task import Example
 from zogan.train.forward import Forward, as_trained, run_of
-from zogan.train.hidden import LOCK, VALUES, HiddenStates, bytes_wanted, known, make_room
+from zogan.train.hidden import LOCK, VALUES, HiddenStates, SomeStates, States, bytes_wanted, known, make_room
 
 FORMAT = "zogan-prefix/1"
 SAVE_EVERY_SECONDS = 5.0
@@ -56,12 +56,20 @@ class Filler(Protocol):
         """Compute the batches that are not done yet."""
 
 
-def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> HiddenStates:
+def filled(job: Job, split: Split, filler: Filler, progress: Progress) -> States:
     """The states of a split, from the user's cache folder or computed now.
+
+    Where the job's rows are some of another's, that one's are computed, once for all its parts.
 
     Raises:
         RunError: the disk is too full for them.
     """
+    if job.part is not None and split in job.part.rows:
+        return SomeStates(_filled(job.part.whole, "train", filler, progress), job.part.rows[split])
+    return _filled(job, split, filler, progress)
+
+
+def _filled(job: Job, split: Split, filler: Filler, progress: Progress) -> HiddenStates:
     forward, examples = filler.forward, job.examples(split)
     lengths = [len(example.ids) for example in examples]
     batches = ordered(lengths, forward.size)

@@ -141,6 +141,26 @@ class HiddenStates:
             self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
+class SomeStates:
+    """The hidden states of some of the rows that others are kept with.
+
+    Args:
+        states: of all of them.
+        rows: their places there.
+    """
+
+    def __init__(self, states: HiddenStates, rows: Sequence[int]) -> None:
+        self.states, self.rows = states, list(rows)
+
+    def read(self, rows: Sequence[int], *, packed: bool = False) -> Float[Tensor, "_ time dim"]:
+        """See `HiddenStates`."""
+        return self.states.read([self.rows[row] for row in rows], packed=packed)
+
+
+States = HiddenStates | SomeStates
+"""What a feed reads hidden states from."""
+
+
 def make_room(folder: Path, but: Path, limit: int) -> None:
     """Delete the caches in `folder` that were used longest ago, until the others keep within `limit` bytes.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,28 @@ from zogan.data.batch import batch_size
 from zogan.patch import Patch
 from zogan.progress import Progress
 from zogan.sparse.selection import Selection
+from zogan.tasks.balance import drawn_by, told
 from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
+from zogan.tasks.task import Monitor
 from zogan.train.adapters import Second, train_adapters
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
+from zogan.train.epochs import Folded
 from zogan.train.feed import Features, Rows
 from zogan.train.head import begin
 from zogan.train.held import Held, hold
-from zogan.train.loop import Epoch, Feed, train
-from zogan.train.methods import method_for, require_peft
-from zogan.train.need import to_tune
+from zogan.train.loop import Epoch, Feed, Trained, train
+from zogan.train.methods import Result, method_for, require_peft
+from zogan.train.need import splits_of, to_tune
 from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 from zogan.train.regularize import Objective, Point, Restraint, check_dropout
+
+_LATER = ("balance", "folds")
+"""Options of `train:` that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Tuned:
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
         interpolation: points between old and new values that were validated, where `regularize.interpolate` asks.
         second: what the second stage did, where there was one; `epochs` are the first's.
+        folds: what training on folds has shown, where `train.folds` asks for it; `epochs` has their means.
     """
 
     patch: Patch
@@ -57,12 +65,85 @@ class Tuned:
     seconds_before: float
     interpolation: tuple[Point, ...] = ()
     second: Second | None = None
+    folds: Folded | None = None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A job's model once it is trained.
+
+    Attributes:
+        held: the model, plain again where the method can make it so.
+        result: what changed.
+        trained: how that went.
+        trainable: parameters that trained.
+        hashes: of all that the values depend on.
+        second: what the second stage did, where there was one.
+    """
+
+    held: Held
+    result: Result
+    trained: Trained
+    trainable: int
+    hashes: dict[str, str]
+    second: Second | None
 
 
 def tune_job(
-    job: Job, selection: Selection | None, *, checkpoint: Path | None, log: Path | None, progress: Progress
+    job: Job,
+    selection: Selection | None,
+    *,
+    checkpoint: Path | None,
+    log: Path | None,
+    progress: Progress,
+    known: Sequence[Monitor] | None = None,
 ) -> Tuned:
-    """Train the job's method; see `zogan.tune`."""
+    """Train the job's method once, and capture the patch; see `zogan.tune`, and `learn` for `known`."""
+    learnt = learn(job, selection, checkpoint=checkpoint, log=log, progress=progress, known=known)
+    result = learnt.result
+    patch = Patch.capture(
+        result.deltas,
+        job.task.tensor_names(learnt.held.model),
+        job.base.fingerprint,
+        job.base.folder,
+        tensors=result.tensors,
+        adapters=result.adapters,
+        adapter=dict(result.adapter_config) if result.adapter_config else None,
+        task=job.task.describe(),
+        tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
+        hashes=learnt.hashes,
+    )
+    trained, second = learnt.trained, learnt.second
+    return Tuned(
+        patch,
+        trained.epochs,
+        learnt.trainable,
+        learnt.held.parameters,
+        trained.seconds_before + (second.seconds_before if second else 0.0),
+        interpolation=trained.interpolation,
+        second=second,
+    )
+
+
+def learn(
+    job: Job,
+    selection: Selection | None,
+    *,
+    checkpoint: Path | None,
+    log: Path | None,
+    progress: Progress,
+    known: Sequence[Monitor] | None = None,
+) -> Learnt:
+    """Train the job's method.
+
+    Args:
+        job: base, rows and task.
+        selection: the weights to train; made by the `select:` section where absent.
+        checkpoint: folder for the state; none is kept where absent.
+        log: file to which JSON lines are appended.
+        progress: who is told how far it is.
+        known: validation figures from folds; see `zogan.train.loop.train`.
+    """
     config = job.config
     if config.second_stage:
         require_peft()  # said before hours of a first stage
@@ -73,13 +154,14 @@ def tune_job(
         job = at_depth(job, selection.meta.get("depth", "all") if selection else "all")
         held = hold(job, to_tune(job), progress=progress)
     model = held.model
-    names = job.task.tensor_names(model)
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
     restraint = Restraint(config.regularize, method.old(model) if _looks_back(config.regularize) else {})
     feed = _feed(job, held, progress)
     if not begun:
         begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
+    if balanced := told(job):
+        progress.note(balanced)
     settings = config.train
     if settings.packing and isinstance(job.task, Generation):
         budget = settings.tokens_per_batch or job.task.max_length
@@ -93,51 +175,37 @@ def tune_job(
     hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
-        # The task too: pooling and prompts are the base's, but stand in none of its weights.
-        key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
-        state = Checkpoint(folder, key)
-        rates = _rates(model, job, config)
-        trained = train(model, feed, rates, settings, state, restraint=restraint, log=log, progress=progress)
+        about = hashes if known is None else {**hashes, "known": [asdict(monitor) for monitor in known]}
+        state, rates = Checkpoint(folder, key_of(job, about)), _rates(model, job, config)
+        trained = train(
+            model,
+            feed,
+            rates,
+            settings,
+            state,
+            restraint=restraint,
+            log=log,
+            progress=progress,
+            classes=drawn_by(job),
+            known=known,
+        )
         result, second = None, None
         if config.second_stage and isinstance(feed, Rows):
             result, second = train_adapters(
                 job, model, method, feed, rates, settings, state, trained, restraint, log=log, progress=progress
             )
-    result = result or method.result(model)
-    seconds_before = trained.seconds_before
-    if second is not None:
-        seconds_before += second.seconds_before
     if second is not None and second.kept:
         hashes["config"] = config_digest(config)
         trainable += second.trainable
-    patch = Patch.capture(
-        result.deltas,
-        names,
-        job.base.fingerprint,
-        job.base.folder,
-        tensors=result.tensors,
-        adapters=result.adapters,
-        adapter=dict(result.adapter_config) if result.adapter_config else None,
-        task=job.task.describe(),
-        tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
-        hashes=hashes,
-    )
-    return Tuned(
-        patch,
-        trained.epochs,
-        trainable,
-        held.parameters,
-        seconds_before,
-        interpolation=trained.interpolation,
-        second=second,
-    )
+    return Learnt(held, result or method.result(model), trained, trainable, hashes, second)
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     config, size, model = job.config, batch_size(job.config.evaluate), held.model
     objective = Objective(job.task, config.regularize)
     if config.method == "head" and isinstance(job.task, Classification):
-        return Features(job.task, model, Rows(job, size, objective), held.enter("train"), held.enter("validation"))
+        rows = Rows(job, size, objective)
+        return Features(job.task, model, rows, *(held.enter(split) for split in splits_of(job)))
     frozen = held.by_training() if config.method == "sparse" else None
     if frozen is None:
         return Rows(job, size, objective)
@@ -179,12 +247,21 @@ def config_digest(config: Config) -> str:
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
+    for key in _LATER:
+        if tree["train"][key] == type(config.train).model_fields[key].default:
+            tree["train"].pop(key)
     tree["budget"].pop("memory")
     if config.regularize == RegularizeConfig():
         tree.pop("regularize")  # nothing is asked for, as before there was anything to ask for
     if not config.second_stage:
         tree.pop("adapters")
     return _digest(tree)
+
+
+def key_of(job: Job, about: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a checkpoint depends on: base and task, and what else it is about, as JSON values."""
+    # The task too: pooling and prompts are the base's, but stand in none of its weights.
+    return _digest({**about, "base": job.base.fingerprint.whole, "task": job.task.describe()})
 
 
 def _digest(tree: Any) -> str:

@@ -123,6 +123,8 @@ def train(
     log: Path | None,
     progress: Progress,
     part: Part = FIRST,
+    classes: Sequence[int] | None = None,
+    known: Sequence[Monitor] | None = None,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -139,6 +141,9 @@ def train(
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
         part: which of a run's trainings it is, where there are several.
+        classes: of each row, where batches are to hold them evenly.
+        known: validation figures of the first epochs, where folds gave them: they stand for the feed's own, and
+            training ends after the last of them, at the rate that it has by then.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -149,7 +154,21 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, restraint, checkpoint, log, progress, part)
+        return _train(
+            accelerator,
+            model,
+            trained,
+            feed,
+            rates,
+            settings,
+            restraint,
+            checkpoint,
+            log,
+            progress,
+            part,
+            classes,
+            known,
+        )
 
 
 def _train(
@@ -164,10 +183,12 @@ def _train(
     log: Path | None,
     progress: Progress,
     part: Part,
+    classes: Sequence[int] | None,
+    known: Sequence[Monitor] | None,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
-    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs)
+    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs, classes=classes)
     steps = [-(-count // group) for count in counts]  # in each epoch
     total = sum(steps)
     groups = [
@@ -185,13 +206,14 @@ def _train(
     restrained = Restrained(restraint, trained, plain, total)
     state = _resume(checkpoint, trained, plain, schedule, restrained) or _State(log_bytes=part.log_bytes)
     seconds_before = state.seconds
-    if log is not None and not _through(state, settings):  # what follows a training that is through is another's
+    last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
+    if log is not None and not _through(state, last, patience):  # what follows a training that is through is another's
         cut(log, state.log_bytes)
     progress.start(part.stage, total)
     clock = saved = time.perf_counter()
     wrapped.train()
-    while not _through(state, settings):
-        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch)
+    while not _through(state, last, patience):
+        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             mine = order[step * group : (step + 1) * group][rank::world]
             loss, targets = _step(
@@ -222,11 +244,12 @@ def _train(
                 _save(checkpoint, trained, plain, schedule, restrained, state)
                 saved = now
         with restrained.validating():
-            _finish_epoch(feed, wrapped, state, checkpoint, trained, accelerator)
+            monitor = feed.monitor(wrapped) if known is None else known[state.epoch]
+            _finish_epoch(monitor, state, checkpoint, trained, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
         _write(log, accelerator, state, kind=f"{part.prefix}epoch", **state.epochs[-1])
-        progress.note(_sentence(state.epochs[-1], settings.epochs))
+        progress.note(_sentence(state.epochs[-1], last))
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, restrained, state)
             saved = now
@@ -290,14 +313,12 @@ def _step(
 
 
 def _finish_epoch(
-    feed: Feed,
-    model: nn.Module,
+    monitor: Monitor,
     state: _State,
     checkpoint: Checkpoint,
     trained: Mapping[str, nn.Parameter],
     accelerator: Accelerator,
 ) -> None:
-    monitor = feed.monitor(model)
     best = all(monitor.score < tuple(kept["validation_score"]) for kept in state.epochs)
     if best and accelerator.is_main_process:
         checkpoint.save_best(trained)
@@ -316,8 +337,8 @@ def _finish_epoch(
     state.epoch, state.step_in_epoch, state.loss_sum, state.targets = state.epoch + 1, 0, 0.0, 0
 
 
-def _through(state: _State, settings: TrainConfig) -> bool:
-    return state.epoch >= settings.epochs or _stopped(state, settings.patience)
+def _through(state: _State, last: int, patience: int | None) -> bool:
+    return state.epoch >= last or _stopped(state, patience)
 
 
 def _stopped(state: _State, patience: int | None) -> bool:

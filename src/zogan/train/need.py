@@ -18,6 +18,11 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 """Rows that go through the model while it is tuned."""
 
 
+def splits_of(job: Job) -> tuple[Split, ...]:
+    """Those of `SPLITS` that the job has: where `train.folds` chose the epochs, no row is left for validation."""
+    return SPLITS if job.splits.validation else SPLITS[:1]
+
+
 @dataclass(frozen=True)
 class Need:
     """What a stage asks of the model.
@@ -48,9 +53,9 @@ def to_tune(job: Job) -> Need:
     """What the job's method asks, and the selection before it."""
     budget = job.config.budget
     if job.config.method == "head":
-        return Need("fitting a head on", 1, 0.0, SPLITS, as_measured(job))
+        return Need("fitting a head on", 1, 0.0, splits_of(job), as_measured(job))
     depth: int | Literal["all"] = budget.depth if isinstance(budget.depth, int) else "all"
-    return Need("tuning", depth, budget.density, SPLITS, as_trained(job), trains=True)
+    return Need("tuning", depth, budget.density, splits_of(job), as_trained(job), trains=True)
 
 
 def to_evaluate(job: Job, split: Split = "test", patches: Sequence[Patch] | None = None) -> Need:

@@ -20,8 +20,8 @@ from zogan.tasks.task import Batch, Monitor
 from zogan.train.feed import Rows
 from zogan.train.filling import Filler, filled
 from zogan.train.forward import as_trained, run_of
-from zogan.train.hidden import HiddenStates
-from zogan.train.need import SPLITS
+from zogan.train.hidden import States
+from zogan.train.need import splits_of
 from zogan.train.regularize import Objective
 
 
@@ -110,7 +110,7 @@ class Prefixed(Rows):
         filler: computes what is not in the cache yet.
         objective: what is minimised; the task's own loss where absent.
         progress: told how far the cache is.
-        splits: those that will be asked for.
+        splits: those that will be asked for; all that the job trains on or validates by where absent.
     """
 
     def __init__(
@@ -121,11 +121,11 @@ class Prefixed(Rows):
         *,
         objective: Objective | None = None,
         progress: Progress = Silent(),
-        splits: Sequence[Split] = SPLITS,
+        splits: Sequence[Split] | None = None,
     ) -> None:
         super().__init__(job, size, objective)
         self.cut = filler.cut
-        self.states = {split: filled(job, split, filler, progress) for split in splits}
+        self.states = {split: filled(job, split, filler, progress) for split in splits or splits_of(job)}
 
     def batch(self, rows: list[int]) -> Batch:
         """The rows, collated, with what enters the cut: `hidden`, (rows, time, dim)."""
@@ -171,9 +171,7 @@ class Resting(Rows):
         return super().loss(model, batch)
 
 
-def from_cache(
-    cut: Cut, states: HiddenStates, rows: list[int], *, packed: bool = False
-) -> AbstractContextManager[None]:
+def from_cache(cut: Cut, states: States, rows: list[int], *, packed: bool = False) -> AbstractContextManager[None]:
     """The context in which a cut model runs on rows whose states are kept, padded or behind one another."""
     return cut.replay(states.read(rows, packed=packed).to(next(cut.model.parameters()).device))
 

@@ -140,6 +140,9 @@ WORDS: dict[str, str] = {
     "second.dropped": "That is not better by more than its standard error, so the patch is the first stage's, without "
     "adapters.",
     "second.none": "There was no second stage: no gradient is left outside of the chosen weights.",
+    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
+    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: training "
+    "on all rows ended there. The validation loss below is the folds' mean.",
     # examples
     "examples.title": "Examples",
     "examples.better": "Got better",
