@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zogan.tasks.job import Job
     from zogan.train.estimator import Estimate
     from zogan.train.job import Tuned
+    from zogan.train.loop import Watch
 
 
 def tune(
@@ -23,6 +24,7 @@ def tune(
     checkpoint: Path | None = None,
     log: Path | None = None,
     progress: Progress = Silent(),
+    watch: Watch | None = None,
 ) -> Tuned:
     """Tune the configured base on the configured data, and return the patch.
 
@@ -32,6 +34,8 @@ def tune(
         checkpoint: folder for the state, from which a killed run goes on; none is kept where absent.
         log: file to which JSON lines of steps and epochs are appended.
         progress: who is told how far it is.
+        watch: is given each epoch's figures as it ends, those before a checkpoint that is taken up too; what it raises
+            ends the training, which a checkpoint takes up again.
 
     Returns:
         The patch, the figures of each epoch, and how many parameters trained.
@@ -45,7 +49,7 @@ def tune(
     from zogan.train.job import tune_job
 
     job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
-    return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress)
+    return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress, watch=watch)
 
 
 def estimate(config: Config | Job | Path | str | Mapping[str, Any], *, progress: Progress = Silent()) -> list[Estimate]:

@@ -25,7 +25,7 @@ from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
 from zogan.train.feed import Features, Rows
 from zogan.train.held import Held, hold
-from zogan.train.loop import Epoch, Feed, train
+from zogan.train.loop import Epoch, Feed, Watch, train
 from zogan.train.methods import method_for
 from zogan.train.need import to_tune
 from zogan.train.packing import check_packing
@@ -52,7 +52,13 @@ class Tuned:
 
 
 def tune_job(
-    job: Job, selection: Selection | None, *, checkpoint: Path | None, log: Path | None, progress: Progress
+    job: Job,
+    selection: Selection | None,
+    *,
+    checkpoint: Path | None,
+    log: Path | None,
+    progress: Progress,
+    watch: Watch | None = None,
 ) -> Tuned:
     """Train the job's method; see `zogan.tune`."""
     config = job.config
@@ -77,9 +83,10 @@ def tune_job(
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
         # The task too: pooling and prompts are the base's, but stand in none of its weights.
-        key = _digest({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
+        key = digest_of({**hashes, "base": job.base.fingerprint.whole, "task": job.task.describe()})
         state = Checkpoint(folder, key)
-        trained = train(model, feed, _rates(model, job, config), settings, state, log=log, progress=progress)
+        rates = _rates(model, job, config)
+        trained = train(model, feed, rates, settings, state, log=log, progress=progress, watch=watch)
     result = method.result(model)
     patch = Patch.capture(
         result.deltas,
@@ -130,13 +137,14 @@ def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, 
 def config_digest(config: Config) -> str:
     """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
     tree: dict[str, Any] = config.model_dump(
-        mode="json", exclude={"output", "language", "evaluate", "data", "model", "cost"}
+        mode="json", exclude={"output", "language", "evaluate", "data", "model", "cost", "search"}
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
     tree["budget"].pop("memory")
-    return _digest(tree)
+    return digest_of(tree)
 
 
-def _digest(tree: Any) -> str:
+def digest_of(tree: Any) -> str:
+    """SHA-256 of JSON values, in hex."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,7 +49,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the rows. Losses are means over targets, in nats; `score` is compared, lower is better."""
+    """One pass over the rows. Losses are means over targets, in nats; `score` is compared, lower is better.
+
+    `validation_error` is the standard error of the score's first figure, over the validation rows.
+    """
 
     epoch: int
     train_loss: float
@@ -57,6 +60,11 @@ class Epoch:
     validation_score: tuple[float, ...]
     best: bool
     seconds: float
+    validation_error: float | None = None
+
+
+Watch = Callable[[Epoch], None]
+"""Is given each epoch as it ends. What it raises ends the training, and the checkpoint stands."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ def train(
     *,
     log: Path | None,
     progress: Progress,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -109,6 +118,7 @@ def train(
         checkpoint: where state and best values are kept.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
+        watch: is given each epoch, those before a checkpoint that is taken up too.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -119,7 +129,7 @@ def train(
     accelerator = _accelerator(settings.precision)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress)
+        return _train(accelerator, model, trained, feed, rates, settings, checkpoint, log, progress, watch)
 
 
 def _train(
@@ -132,6 +142,7 @@ def _train(
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
+    watch: Watch | None,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -154,6 +165,9 @@ def _train(
     seconds_before = state.seconds
     if log is not None:
         _cut(log, state.log_bytes)
+    if watch is not None:
+        for kept in state.epochs:
+            watch(_epoch(kept))
     progress.start("tune", total)
     clock = saved = time.perf_counter()
     wrapped.train()
@@ -192,13 +206,18 @@ def _train(
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, state)
             saved = now
+        if watch is not None:
+            watch(_epoch(state.epochs[-1]))
     if accelerator.is_main_process:
         checkpoint.load_best(trained)
     for parameter in trained.values():  # the others may not see the main process' files
         parameter.data.copy_(broadcast(parameter.data))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
-    return Trained(tuple(epochs), seconds_before)
+    return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before)
+
+
+def _epoch(kept: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])})
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -267,6 +286,7 @@ def _finish_epoch(
                 monitor.score,
                 best,
                 round(state.seconds, 3),
+                monitor.error,
             )
         )
     )
