@@ -15,7 +15,7 @@ from zogan.errors import IntegrityError, ZoganError
 from zogan.progress import Silent
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
-from zogan.train.loop import Trained, train
+from zogan.train.loop import Epoch, Trained, Watch, train
 
 
 class Killed(Silent):
@@ -64,6 +64,7 @@ def run(
     model: nn.Sequential | None = None,
     feed: Points | None = None,
     progress: Silent | None = None,
+    watch: Watch | None = None,
     **options: object,
 ) -> tuple[nn.Sequential, Trained]:
     model = model or network()
@@ -72,7 +73,14 @@ def run(
     log = folder / "metrics.jsonl"
     folder.mkdir(exist_ok=True)
     trained = train(
-        model, feed or Points(), rates, settings, Checkpoint(folder, "key"), log=log, progress=progress or Silent()
+        model,
+        feed or Points(),
+        rates,
+        settings,
+        Checkpoint(folder, "key"),
+        log=log,
+        progress=progress or Silent(),
+        watch=watch,
     )
     return model, trained
 
@@ -99,6 +107,24 @@ def test_the_same_seed_gives_the_same_bytes_and_the_generator_is_left_alone(tmp_
     second, _ = run(tmp_path / "b", model=network())
     other, _ = run(tmp_path / "c", seed=1)
     assert values(first) == values(second) != values(other)
+
+
+def test_who_watches_is_given_each_epoch_and_may_end_the_training(tmp_path: Path) -> None:
+    whole, trained = run(tmp_path / "whole")
+    seen: list[Epoch] = []
+
+    def watch(epoch: Epoch) -> None:
+        seen.append(epoch)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "ended", watch=watch)
+    again, _ = run(tmp_path / "ended", watch=seen.append)
+    # What had been trained is not trained again, and told again.
+    assert [epoch.epoch for epoch in seen] == [1, 2, 1, 2, 3, 4]
+    assert [epoch.validation_score for epoch in seen[2:]] == [epoch.validation_score for epoch in trained.epochs]
+    assert values(again) == values(whole)
 
 
 @pytest.mark.parametrize("step", [1, 2, 6, 7, 8, 14, 27, 28])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock
@@ -72,7 +71,7 @@ def measure(
 
     Args:
         job: under the setting, without test rows.
-        place: folder of this setting's checkpoints; gone when it is measured.
+        place: folder of this setting's checkpoints, and of its outcome once it is measured.
         shared: folder of the selections that settings share.
         reached: is given the score at each rung.
         each: called after each epoch; what it raises leaves the checkpoints, to go on from.
@@ -83,7 +82,10 @@ def measure(
     """
     config = job.config
     place.parent.mkdir(parents=True, exist_ok=True)
+    known = place / "outcome.json"
     with FileLock(place.with_name(place.name + ".lock")):  # who was taken for dead may yet be at work
+        if known.exists():
+            return Outcome(**json.loads(known.read_text(encoding="utf-8")))
         fewer = first_rows(job)
         if fewer is not None:
             at_first = best(_tuned(fewer, place / "rows", shared, lambda _: each(), progress).epochs)
@@ -99,9 +101,12 @@ def measure(
 
         tuned = _tuned(job, place / "all", shared, watch, progress)
         seconds = _selected(job, shared, progress)[1] + tuned.epochs[-1].seconds
-        shutil.rmtree(place, ignore_errors=True)
-    end = best(tuned.epochs)
-    return Outcome(end.validation_score[0], error_of(end), len(tuned.epochs), seconds, tuned.trainable)
+        end = best(tuned.epochs)
+        outcome = Outcome(end.validation_score[0], error_of(end), len(tuned.epochs), seconds, tuned.trainable)
+        partial = place / "outcome.json.partial"
+        partial.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+        partial.replace(known)
+    return outcome
 
 
 def best(epochs: Sequence[Epoch]) -> Epoch:

@@ -137,7 +137,8 @@ class Search:
         except BaseException:  # its settings are not to blame, or nothing can be tried at all
             self.study.leave(claim.trial)
             raise
-        self.study.end(claim.trial, status, about)
+        if self.study.end(claim.trial, status, about):
+            shutil.rmtree(self._place(claim), ignore_errors=True)
         self.progress.note(f"{label}: {self._told(claim.settings, status, about)}")
 
     def _ended(self, claim: Claim, label: str) -> tuple[Status, dict[str, Any]]:
@@ -160,13 +161,11 @@ class Search:
                 raise _OutOfTime
 
         job = self.job.under(with_settings(self.job.config, claim.settings))
-        place = self.folder / "trials" / digest_of(dict(claim.settings))[:24]
-        within = _Within(self.progress, label)
-        try:
-            return measure(job, place, self.folder / "selections", reached=reached, each=each, progress=within)
-        except (_Stopped, ZoganError):
-            shutil.rmtree(place, ignore_errors=True)
-            raise
+        shared, within = self.folder / "selections", _Within(self.progress, label)
+        return measure(job, self._place(claim), shared, reached=reached, each=each, progress=within)
+
+    def _place(self, claim: Claim) -> Path:
+        return self.folder / "trials" / digest_of([self.study.name, dict(claim.settings)])[:24]
 
     def _told(self, settings: Settings, status: Status, about: dict[str, Any]) -> str:
         changed = {key: value for key, value in settings.items() if value != self.space.configured[key]}

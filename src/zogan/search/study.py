@@ -77,7 +77,7 @@ class Study:
 
     def __init__(self, url: str, name: str, space: Space, *, seed: int, heartbeat_seconds: int, lock: Path) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.space, self._seed, self._beat = space, seed, heartbeat_seconds
+        self.name, self.space, self._seed, self._beat = name, space, seed, heartbeat_seconds
         self._distributions = {key: _distribution(values) for key, values in space.values.items()}
         with FileLock(lock), _unwarned():
             self._storage = _storage(url, heartbeat_seconds)
@@ -194,18 +194,21 @@ class Study:
             if step in other.intermediate_values and other.state in _LIVE and other.number != trial.number
         ]
 
-    def end(self, trial: optuna.Trial, status: Status, about: Mapping[str, Any]) -> None:
-        """Write down how a trial ended; nothing where another process has taken it over.
+    def end(self, trial: optuna.Trial, status: Status, about: Mapping[str, Any]) -> bool:
+        """Write down how a trial ended.
 
         Args:
             trial: that was claimed.
             status: measured, stopped or failed.
             about: figures, as JSON values: of one that is measured its `score`, of one that failed `why`.
+
+        Returns:
+            Whether it is written: not where the trial was put back in the meantime.
         """
         for key, value in about.items():
             self._attribute(trial.number, key, value)
         measured = status == "measured"
-        self._tell(trial.number, TrialState.COMPLETE if measured else TrialState.PRUNED, about.get("score"))
+        return self._tell(trial.number, TrialState.COMPLETE if measured else TrialState.PRUNED, about.get("score"))
 
     def leave(self, trial: optuna.Trial) -> None:
         """Give a trial back, to be taken up again."""
@@ -247,9 +250,13 @@ class Study:
             trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
             self._storage.set_trial_user_attr(trial, key, value)
 
-    def _tell(self, number: int, state: TrialState, score: float | None = None) -> None:
-        with _overtaken(), _unwarned():
-            self._study.tell(number, score, state=state, skip_if_finished=True)
+    def _tell(self, number: int, state: TrialState, score: float | None = None) -> bool:
+        try:
+            with _unwarned():
+                told = self._study.tell(number, score, state=state, skip_if_finished=True)
+        except optuna.exceptions.UpdateFinishedTrialError:  # at this very instant
+            return False
+        return bool(told.state == state)
 
 
 def study_name(tree: Any) -> str:
