@@ -262,6 +262,32 @@ class CostConfig(Section):
     currency: str = Field("EUR", description="of that price, as it is to be printed")
 
 
+class SearchConfig(Section):
+    """Used by `zogan search`: which settings are tried, and for how long."""
+
+    folder: Path = Field(Path("runs/search"), description="of the study, its trials and the settings that it finds")
+    minutes: Annotated[float, Field(gt=0)] | None = Field(None, description="wall time of one call")
+    trials: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="settings that are tried, over all calls and processes; 20 where minutes is absent too"
+    )
+    keys: str = Field(".*", description="regular expression over the keys that are searched; the others stay as given")
+    rows: Annotated[int, Field(ge=1)] = Field(
+        200, description="a setting is first tried on a ninth of the training rows, if that is so many or more"
+    )
+    storage: str | None = Field(
+        None, description="URL of a PostgreSQL that several machines share; a SQLite file in the folder where absent"
+    )
+    heartbeat_seconds: Annotated[int, Field(ge=1)] = Field(
+        10, description="between signs of life of a trial; after three without any another process takes it over"
+    )
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of what is tried; apart from train.seed")
+
+    @property
+    def limit(self) -> int | None:
+        """Trials in force; None where time alone ends the search."""
+        return self.trials if self.trials is not None or self.minutes is not None else 20
+
+
 METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
 """Learning rate of each method where the configuration gives none."""
 
@@ -300,6 +326,7 @@ class Config(Section):
     adapters: AdaptersConfig = AdaptersConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     cost: CostConfig = CostConfig()
+    search: SearchConfig = SearchConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
     output: Path = Field(Path("runs/first"), description="the run's folder")
 
@@ -487,4 +514,5 @@ def _resolve(config: Config, folder: Path) -> Config:
     model = config.model
     if not model.startswith("package:"):
         model = str(folder / Path(model).expanduser())
-    return config.model_copy(update={"data": data, "model": model, "output": absolute(config.output)})
+    search = config.search.model_copy(update={"folder": absolute(config.search.folder)})
+    return config.model_copy(update={"data": data, "model": model, "search": search, "output": absolute(config.output)})

@@ -21,7 +21,7 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.train import tune
 from zogan.train.calibration import calibrate, kinds_for
-from zogan.train.depth import deepest, selection_for
+from zogan.train.depth import deepest, selection_for, selection_reads
 from zogan.train.estimator import Estimator
 from zogan.train.job import config_digest
 from zogan.train.methods import load_adapters
@@ -119,23 +119,7 @@ def _taken(seconds: float, peak_bytes: int) -> str:
 def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
-    settings = job.config.select.model_dump(mode="json")
-    budget = job.config.budget
-    # Memory decides where the depth does not stand; the price in time hangs on the whole loop.
-    left_out = {"memory"} if budget.depth != "auto" else set()
-    read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
-    read |= {"balance"} if job.config.train.balance != "none" else set()
-    kept = None if budget.time is not None else read
-    reads = {
-        **_reads(job),
-        "select": settings,
-        "budget": budget.model_dump(mode="json", exclude=left_out),
-        "train": job.config.train.model_dump(mode="json", include=kept),
-    }
-    if budget.time is not None and job.config.regularize != RegularizeConfig():
-        reads["regularize"] = job.config.regularize.model_dump(mode="json")
-    if budget.time is not None and job.config.second_stage:  # it is a part of the price
-        reads["adapters"] = job.config.adapters.model_dump(mode="json")
+    reads = {**_reads(job), **selection_reads(job.config)}
     run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 

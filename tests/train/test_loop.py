@@ -15,7 +15,7 @@ from zogan.errors import IntegrityError, ZoganError
 from zogan.progress import Silent
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
-from zogan.train.loop import Trained, train
+from zogan.train.loop import Epoch, Trained, Watch, train
 from zogan.train.regularize import Restraint
 
 
@@ -66,6 +66,7 @@ def run(
     feed: Points | None = None,
     progress: Silent | None = None,
     regularize: RegularizeConfig | None = None,
+    watch: Watch | None = None,
     **options: object,
 ) -> tuple[nn.Sequential, Trained]:
     model = model or network()
@@ -83,6 +84,7 @@ def run(
         restraint=Restraint(regularize, old) if regularize else Restraint(),
         log=log,
         progress=progress or Silent(),
+        watch=watch,
     )
     return model, trained
 
@@ -109,6 +111,24 @@ def test_the_same_seed_gives_the_same_bytes_and_the_generator_is_left_alone(tmp_
     second, _ = run(tmp_path / "b", model=network())
     other, _ = run(tmp_path / "c", seed=1)
     assert values(first) == values(second) != values(other)
+
+
+def test_who_watches_is_given_each_epoch_and_may_end_the_training(tmp_path: Path) -> None:
+    whole, trained = run(tmp_path / "whole")
+    seen: list[Epoch] = []
+
+    def watch(epoch: Epoch) -> None:
+        seen.append(epoch)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "ended", watch=watch)
+    again, _ = run(tmp_path / "ended", watch=seen.append)
+    # What had been trained is not trained again, and told again.
+    assert [epoch.epoch for epoch in seen] == [1, 2, 1, 2, 3, 4]
+    assert [epoch.validation_score for epoch in seen[2:]] == [epoch.validation_score for epoch in trained.epochs]
+    assert values(again) == values(whole)
 
 
 @pytest.mark.parametrize("step", [1, 2, 6, 7, 8, 14, 27, 28])

@@ -22,6 +22,7 @@ from zogan.progress import Progress, Silent
 from zogan.tasks.classifier import FEATURE_SCALE, Classifier, new_head
 from zogan.tasks.inference import batches, evaluating
 from zogan.tasks.limits import Teller
+from zogan.tasks.spread import of_share
 from zogan.tasks.task import Batch, ClassPredictions, Enter, Example, Monitor, enter_nothing
 
 _NOT_READ = ("labels", "weights")
@@ -127,7 +128,7 @@ class Classification:
                 loss += float(cross_entropy(logits, batch["labels"], reduction="sum"))
                 wrong += int((logits.argmax(dim=1) != batch["labels"]).sum())
         rows = max(len(examples), 1)
-        return Monitor(loss / rows, (wrong / rows, loss / rows))
+        return Monitor(loss / rows, (wrong / rows, loss / rows), of_share(wrong, rows))
 
     def features(
         self, model: nn.Module, examples: Sequence[Example], size: BatchSize, enter: Enter = enter_nothing

@@ -23,6 +23,7 @@ from zogan.tasks.inference import batches, evaluating
 from zogan.tasks.labelled import labelled_logits, labelled_losses
 from zogan.tasks.limits import Teller
 from zogan.tasks.prompt import Dialogue, PromptFormat
+from zogan.tasks.spread import of_ratio
 from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, TextPredictions, enter_nothing
 
 
@@ -122,13 +123,16 @@ class Generation:
     ) -> Monitor:
         """See `Task`. The score is the loss."""
         total, tokens = 0.0, 0
+        sums, counts = np.zeros(len(examples)), np.zeros(len(examples))
         with evaluating(model):
             for rows, batch in batches(self, model, examples, size):
                 with enter(rows):
-                    loss, number = self.loss(model, batch)
-                total, tokens = total + float(loss), tokens + number
+                    losses, places = labelled_losses(model, batch)
+                total, tokens = total + float(losses.sum()), tokens + len(losses)
+                sums[rows] = np.bincount(places.cpu().numpy(), losses.double().cpu().numpy(), minlength=len(rows))
+                counts[rows] = np.bincount(places.cpu().numpy(), minlength=len(rows))
         mean = total / max(tokens, 1)
-        return Monitor(mean, (mean,))
+        return Monitor(mean, (mean,), of_ratio(sums, counts))
 
     def predict(
         self,

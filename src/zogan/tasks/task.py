@@ -60,10 +60,12 @@ class Monitor:
     Args:
         loss: mean over targets, nats.
         score: compared as a tuple, lower is better.
+        error: standard error of the score's first figure, from its spread over the rows; None where it is not known.
     """
 
     loss: float
     score: tuple[float, ...]
+    error: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

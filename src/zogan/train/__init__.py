@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zogan.train.estimator import Estimate
     from zogan.train.job import Tuned
     from zogan.train.labels import LabelCheck
+    from zogan.train.loop import Watch
 
 
 def tune(
@@ -24,6 +25,7 @@ def tune(
     checkpoint: Path | None = None,
     log: Path | None = None,
     progress: Progress = Silent(),
+    watch: Watch | None = None,
 ) -> Tuned:
     """Tune the configured base on the configured data, and return the patch.
 
@@ -33,6 +35,8 @@ def tune(
         checkpoint: folder for the state, from which a killed run goes on; none is kept where absent.
         log: file to which JSON lines of steps and epochs are appended.
         progress: who is told how far it is.
+        watch: is given each epoch's figures as it ends, those before a checkpoint that is taken up too; what it raises
+            ends the training, which a checkpoint takes up again.
 
     Returns:
         The patch, the figures of each epoch, and how many parameters trained; where `train.folds` is given, those of
@@ -48,8 +52,9 @@ def tune(
     from zogan.train.job import tune_job
 
     job = config if isinstance(config, Job) else open_job(as_config(config), progress=progress)
-    run = tune_job if job.config.train.folds is None else tune_by_folds
-    return run(job, selection, checkpoint=checkpoint, log=log, progress=progress)
+    if job.config.train.folds is not None:
+        return tune_by_folds(job, selection, checkpoint=checkpoint, log=log, progress=progress)
+    return tune_job(job, selection, checkpoint=checkpoint, log=log, progress=progress, watch=watch)
 
 
 def estimate(config: Config | Job | Path | str | Mapping[str, Any], *, progress: Progress = Silent()) -> list[Estimate]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
+from zogan.config import Config, RegularizeConfig
 from zogan.data.batch import batch_size
 from zogan.models.cut import stacks
 from zogan.progress import Progress, Silent
@@ -46,6 +49,25 @@ def selection_for(job: Job, *, progress: Progress = Silent()) -> Selection:
         progress: who is told how far it is.
     """
     return chosen(job, dtype=torch.float32, progress=progress)[0]
+
+
+def selection_reads(config: Config) -> dict[str, Any]:
+    """What a selection depends on besides base, rows and task: options, as JSON values."""
+    # Memory decides where the depth does not stand; the price in time hangs on the whole loop.
+    left_out = {"memory"} if config.budget.depth != "auto" else set()
+    read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
+    read |= {"balance"} if config.train.balance != "none" else set()
+    timed = config.budget.time is not None
+    reads = {
+        "select": config.select.model_dump(mode="json"),
+        "budget": config.budget.model_dump(mode="json", exclude=left_out),
+        "train": config.train.model_dump(mode="json", include=None if timed else read),
+    }
+    if timed and config.regularize != RegularizeConfig():
+        reads["regularize"] = config.regularize.model_dump(mode="json")
+    if timed and config.second_stage:  # it is a part of the price
+        reads["adapters"] = config.adapters.model_dump(mode="json")
+    return reads
 
 
 def chosen(job: Job, *, dtype: torch.dtype | None = None, progress: Progress = Silent()) -> tuple[Selection, Held]:

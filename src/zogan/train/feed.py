@@ -15,6 +15,7 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
+from zogan.tasks.spread import of_share
 from zogan.tasks.task import IGNORED, Batch, Enter, Example, Monitor, enter_nothing
 from zogan.train.regularize import Objective
 
@@ -107,8 +108,8 @@ class Features:
             held_out = to_device(self.held_out, next(model.parameters()).device)
             logits, labels = model(features=held_out["features"]).logits.float(), held_out["labels"]
             loss = float(nn.functional.cross_entropy(logits, labels))
-        wrong = float((logits.argmax(dim=1) != labels).float().mean())
-        return Monitor(loss, (wrong, loss))
+        wrong = logits.argmax(dim=1) != labels
+        return Monitor(loss, (float(wrong.float().mean()), loss), of_share(int(wrong.sum()), len(wrong)))
 
 
 def _of(

@@ -32,7 +32,7 @@ from zogan.train.epochs import Folded
 from zogan.train.feed import Features, Rows
 from zogan.train.head import begin
 from zogan.train.held import Held, hold
-from zogan.train.loop import Epoch, Feed, Trained, train
+from zogan.train.loop import Epoch, Feed, Trained, Watch, train
 from zogan.train.methods import Result, method_for, require_peft
 from zogan.train.need import splits_of, to_tune
 from zogan.train.packing import check_packing
@@ -97,9 +97,10 @@ def tune_job(
     log: Path | None,
     progress: Progress,
     known: Sequence[Monitor] | None = None,
+    watch: Watch | None = None,
 ) -> Tuned:
     """Train the job's method once, and capture the patch; see `zogan.tune`, and `learn` for `known`."""
-    learnt = learn(job, selection, checkpoint=checkpoint, log=log, progress=progress, known=known)
+    learnt = learn(job, selection, checkpoint=checkpoint, log=log, progress=progress, known=known, watch=watch)
     result = learnt.result
     patch = Patch.capture(
         result.deltas,
@@ -133,6 +134,7 @@ def learn(
     log: Path | None,
     progress: Progress,
     known: Sequence[Monitor] | None = None,
+    watch: Watch | None = None,
 ) -> Learnt:
     """Train the job's method.
 
@@ -143,6 +145,7 @@ def learn(
         log: file to which JSON lines are appended.
         progress: who is told how far it is.
         known: validation figures from folds; see `zogan.train.loop.train`.
+        watch: is given each epoch's figures; see `zogan.tune`.
     """
     config = job.config
     if config.second_stage:
@@ -188,6 +191,7 @@ def learn(
             progress=progress,
             classes=drawn_by(job),
             known=known,
+            watch=watch,
         )
         result, second = None, None
         if config.second_stage and isinstance(feed, Rows):
@@ -243,7 +247,7 @@ def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, 
 def config_digest(config: Config) -> str:
     """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
     tree: dict[str, Any] = config.model_dump(
-        mode="json", exclude={"output", "language", "evaluate", "data", "model", "cost"}
+        mode="json", exclude={"output", "language", "evaluate", "data", "model", "cost", "search"}
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
@@ -255,14 +259,15 @@ def config_digest(config: Config) -> str:
         tree.pop("regularize")  # nothing is asked for, as before there was anything to ask for
     if not config.second_stage:
         tree.pop("adapters")
-    return _digest(tree)
+    return digest_of(tree)
 
 
 def key_of(job: Job, about: Mapping[str, Any]) -> str:
     """SHA-256 of all that a checkpoint depends on: base and task, and what else it is about, as JSON values."""
     # The task too: pooling and prompts are the base's, but stand in none of its weights.
-    return _digest({**about, "base": job.base.fingerprint.whole, "task": job.task.describe()})
+    return digest_of({**about, "base": job.base.fingerprint.whole, "task": job.task.describe()})
 
 
-def _digest(tree: Any) -> str:
+def digest_of(tree: Any) -> str:
+    """SHA-256 of JSON values, in hex."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

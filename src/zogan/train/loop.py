@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,7 +53,10 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the rows. Losses are means over targets, in nats; `score` is compared, lower is better."""
+    """One pass over the rows. Losses are means over targets, in nats; `score` is compared, lower is better.
+
+    `validation_error` is the standard error of the score's first figure, over the validation rows.
+    """
 
     epoch: int
     train_loss: float
@@ -61,6 +64,11 @@ class Epoch:
     validation_score: tuple[float, ...]
     best: bool
     seconds: float
+    validation_error: float | None = None
+
+
+Watch = Callable[[Epoch], None]
+"""Is given each epoch as it ends. What it raises ends the training, and the checkpoint stands."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ def train(
     part: Part = FIRST,
     classes: Sequence[int] | None = None,
     known: Sequence[Monitor] | None = None,
+    watch: Watch | None = None,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -144,6 +153,7 @@ def train(
         classes: of each row, where batches are to hold them evenly.
         known: validation figures of the first epochs, where folds gave them: they stand for the feed's own, and
             training ends after the last of them, at the rate that it has by then.
+        watch: is given each epoch, those before a checkpoint that is taken up too.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -168,6 +178,7 @@ def train(
             part,
             classes,
             known,
+            watch,
         )
 
 
@@ -185,6 +196,7 @@ def _train(
     part: Part,
     classes: Sequence[int] | None,
     known: Sequence[Monitor] | None,
+    watch: Watch | None,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -209,6 +221,9 @@ def _train(
     last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
     if log is not None and not _through(state, last, patience):  # what follows a training that is through is another's
         cut(log, state.log_bytes)
+    if watch is not None:
+        for kept in state.epochs:
+            watch(_epoch(kept))
     progress.start(part.stage, total)
     clock = saved = time.perf_counter()
     wrapped.train()
@@ -253,6 +268,8 @@ def _train(
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, restrained, state)
             saved = now
+        if watch is not None:
+            watch(_epoch(state.epochs[-1]))
     if accelerator.is_main_process:
         checkpoint.load_best(trained)
     _share(trained)  # the others may not see the main process' files
@@ -262,8 +279,11 @@ def _train(
         _write_points(log, accelerator, state, f"{part.prefix}interpolation", points)
         progress.note(_choice(points))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    epochs = (Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in state.epochs)
-    return Trained(tuple(epochs), seconds_before, state.log_bytes, points)
+    return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points)
+
+
+def _epoch(kept: Mapping[str, Any]) -> Epoch:
+    return Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])})
 
 
 def _accelerator(precision: str) -> Accelerator:
@@ -331,6 +351,7 @@ def _finish_epoch(
                 monitor.score,
                 best,
                 round(state.seconds, 3),
+                monitor.error,
             )
         )
     )

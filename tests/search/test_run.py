@@ -1,0 +1,154 @@
+"""A search from end to end, on a tiny base."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zogan
+from tiny_project import tiny_config, write_project
+from zogan.config import load_config
+from zogan.errors import ConfigError, ZoganError
+from zogan.progress import Silent
+from zogan.search import run as module
+from zogan.search.measure import measure
+from zogan.search.result import Found
+from zogan.tasks import open_job
+
+FEW = {"keys": "train.(rate|head_rate|epochs)", "trials": 4}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def project(folder: Path, kind: Any = "new head", **search: Any) -> Path:
+    write_project(folder, kind, search={"folder": "search", **FEW, **search})
+    return folder
+
+
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.kept.append(message)
+
+
+def scores(found: Found) -> list[tuple[int, float | None]]:
+    return [(trial.number, trial.score) for trial in found.trials]
+
+
+@pytest.mark.parametrize("kind", ["new head", "generation"])
+def test_it_finds_settings_that_a_run_can_take(tmp_path: Path, kind: str) -> None:
+    folder = project(tmp_path / "a", kind)
+    found = zogan.search(folder / "zogan.yaml")
+    assert len(found.trials) == 4
+    assert found.baseline is not None
+    assert found.baseline.number == 0
+    assert found.changes(found.trials[0]) == {}
+    assert {found.best.number, found.pick.number} <= {trial.number for trial in found.trials}
+    config = load_config(found.config)
+    for key, value in found.changes(found.pick).items():
+        part, name = key.split(".")
+        assert getattr(getattr(config, part), name) == value
+    assert config.output == folder / "search" / "best"
+    told = json.loads((folder / "search" / "search.json").read_text())
+    assert told["pick"] == found.pick.number
+    assert [trial["score"] for trial in told["trials"]] == [trial.score for trial in found.trials]
+    assert b"<svg" in found.plot.read_bytes()[:2000]
+    # The pick is what it says: tuned again, it has that score.
+    tuned = zogan.tune(config)
+    assert min(epoch.validation_score for epoch in tuned.epochs)[0] == found.pick.score
+    assert tuned.trainable == found.pick.trainable
+
+
+def test_it_goes_on_where_it_was_and_ends_as_it_would_have(tmp_path: Path) -> None:
+    whole = zogan.search(tiny_config(project(tmp_path / "a")))
+    folder = project(tmp_path / "b")
+    first = zogan.search(tiny_config(folder, "search.trials=2"))
+    assert len(first.trials) == 2
+    again = zogan.search(tiny_config(folder))
+    assert scores(again) == scores(whole)
+    assert scores(zogan.search(tiny_config(folder))) == scores(again)
+    assert not (folder / "search" / "trials").exists()
+
+
+def test_the_test_rows_are_not_looked_at(tmp_path: Path) -> None:
+    folder = project(tmp_path / "a")
+    whole = zogan.search(tiny_config(folder))
+    file = folder / "test.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({**row, "label": "bad"}) + "\n" for row in rows))
+    # The same study, in which nothing is left to do.
+    notes = Notes()
+    again = zogan.search(open_job(tiny_config(folder)), progress=notes)
+    assert scores(again) == scores(whole)
+    assert not [note for note in notes.kept if note.startswith("trial")]
+
+
+def test_a_setting_that_cannot_be_trained_with_is_written_down(tmp_path: Path) -> None:
+    folder = project(tmp_path / "a", keys="select.criterion|budget.density", trials=5)
+    # Of the 4096 weights, so that the smaller densities leave none.
+    job = open_job(tiny_config(folder, "budget.density=0.0001", "select.include=.*0.attention.self.query.weight"))
+    with pytest.raises(ZoganError, match="density"):
+        zogan.search(job)
+
+
+def test_a_failed_setting_does_not_end_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaking(job: Any, *rest: Any, **options: Any) -> Any:
+        if job.config.train.rate is not None and job.config.train.rate != 0.003:
+            raise ConfigError("the loss is nan", where="train")
+        return measure(job, *rest, **options)
+
+    monkeypatch.setattr(module, "measure", breaking)
+    found = zogan.search(tiny_config(project(tmp_path / "a")))
+    assert [trial.status for trial in found.trials] == ["measured", "failed", "failed", "failed"]
+    assert found.trials[1].why == "train: the loss is nan"
+    assert found.pick == found.baseline
+
+
+def test_time_that_is_over_puts_the_trial_at_work_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(tmp_path / "a")
+    whole = zogan.search(tiny_config(project(tmp_path / "b")))
+    epochs, clock = 0, module.Search._late
+
+    def late(search: module.Search) -> bool:
+        nonlocal epochs
+        epochs += 1
+        return epochs > 7  # looks at the clock: before each trial, and after each of its epochs
+
+    monkeypatch.setattr(module.Search, "_late", late)
+    notes = Notes()
+    zogan.search(tiny_config(folder, "search.minutes=1000"), progress=notes)
+    assert "the next call goes on with it" in notes.kept[-1]
+    assert list((folder / "search" / "trials").glob("*/all/state.pt"))
+    monkeypatch.setattr(module.Search, "_late", clock)
+    assert [score for _, score in scores(zogan.search(tiny_config(folder)))] == [score for _, score in scores(whole)]
+
+
+def test_time_that_is_too_short_for_one_trial(tmp_path: Path) -> None:
+    with pytest.raises(ZoganError, match="no trial came to its end"):
+        zogan.search(tiny_config(project(tmp_path / "a"), "search.minutes=0.000001"))
+
+
+def test_a_space_that_is_tried_out_ends_the_search(tmp_path: Path) -> None:
+    folder = project(tmp_path / "a", keys="train.epochs", trials=50)
+    notes = Notes()
+    found = zogan.search(tiny_config(folder), progress=notes)
+    assert sorted(trial.settings["train.epochs"] for trial in found.trials) == [3, 4, 8, 12, 16]
+    assert "tried out" in notes.kept[-1]
+
+
+def test_another_configuration_is_another_study(tmp_path: Path) -> None:
+    folder = project(tmp_path / "a", trials=1)
+    first = zogan.search(tiny_config(folder))
+    second = zogan.search(tiny_config(folder, "train.seed=1"))
+    assert [len(found.trials) for found in (first, second)] == [1, 1]
+    assert first.trials[0].score != second.trials[0].score or first.trials[0].seconds != second.trials[0].seconds
