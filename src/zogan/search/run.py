@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from zogan.errors import ZoganError
+from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Progress
 from zogan.search.halving import STEPS, Rung, goes_on
 from zogan.search.measure import Outcome, measure, without_test
@@ -48,6 +48,12 @@ class _OutOfTime(Exception):  # noqa: N818 - no error: the trial is taken up aga
 def search_job(job: Job, *, progress: Progress) -> Found:
     """Search a job's settings; see `zogan.search`."""
     given = job.config.search
+    if job.config.train.folds is not None:
+        raise ConfigError(
+            "a search compares by validation rows, and train.folds leaves none",
+            where="train.folds",
+            todo="Leave it out for the search; the best settings can be trained with it afterwards",
+        )
     job = without_test(job)
     space = space_for(job)
     folder = given.folder

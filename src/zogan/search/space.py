@@ -118,6 +118,7 @@ DIMENSIONS = (
     Dimension("lora.rank", one_of(4, 8, 16, 32), lora),
     Dimension("train.rate", times(1 / 6, 4)),
     Dimension("train.head_rate", times(1 / 6, 4), new_head),
+    Dimension("train.head_start", one_of("normal", "means", "ridge", "logistic"), new_head),
     Dimension("train.batch_size", one_of(8, 16, 32, 64), classification),
     Dimension("train.batch_size", one_of(1, 2, 4, 8), generation),
     Dimension("train.epochs", one_of(4, 8, 12, 16), classification),
