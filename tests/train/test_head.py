@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from zogan.tasks.job import Job
 from zogan.train import tune
 from zogan.train.depth import selection_for
 from zogan.train.head import PENALTIES, STRENGTHS, begin, start_head
+from zogan.train.loop import Epoch
 
 MakeJob = Callable[..., Job]
 FITTED: tuple[HeadStart, ...] = ("means", "ridge", "logistic")
@@ -165,3 +167,32 @@ def test_every_method_has_it(make: MakeJob, method: str) -> None:
     starts: tuple[HeadStart, ...] = ("means", "ridge")
     means, ridge = (tune(make(start, depth="all", **keys)).patch.tensors["head.weight"] for start in starts)
     assert not torch.allclose(means, ridge)
+
+
+def test_where_no_epoch_is_better_the_start_is_kept(make: MakeJob, tmp_path: Path) -> None:
+    """A rate that ruins the model; and a kill at the end of the first epoch changes nothing."""
+    keys: dict[str, Any] = {"depth": "all", "train": {"rate": 3.0, "head_rate": 3.0, "epochs": 2, "clip": None}}
+    tuned = tune(make("ridge", **keys), log=tmp_path / "log")
+    job = make("ridge", **keys)
+    model = job.task.model(seed=0)
+    begin(job, model)
+    assert not tuned.patch.changes
+    assert torch.equal(tuned.patch.tensors["head.weight"], model.get_parameter("head.weight"))
+    assert not any(epoch.best for epoch in tuned.epochs)
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / "log").read_text().splitlines()]
+    assert kinds[0] == "start"
+    assert kinds.count("start") == 1
+
+    def killed(epoch: Epoch) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(make("ridge", **keys), checkpoint=tmp_path / "state", watch=killed)
+    again = tune(make("ridge", **keys), checkpoint=tmp_path / "state")
+    assert again.patch.digest == tuned.patch.digest
+
+
+def test_an_epoch_that_is_better_is_kept(make: MakeJob) -> None:
+    tuned = tune(make("means", depth="all", train={"epochs": 6}))
+    assert any(epoch.best for epoch in tuned.epochs)
+    assert tuned.patch.changes

@@ -41,6 +41,7 @@ class Record:
         metrics: the evaluation's figures, the deciding one first.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
+        start: figures on the validation rows before the first step, from metrics.jsonl; None where none were taken.
         second: what the second stage did, from metrics.jsonl; None where there was none.
         folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
@@ -60,6 +61,7 @@ class Record:
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
+    start: Mapping[str, Any] | None
     second: Mapping[str, Any] | None
     folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
@@ -106,6 +108,7 @@ def read(folder: Path) -> Record:
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
+        start=next((line for line in lines if line.get("kind") == "start"), None),
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},

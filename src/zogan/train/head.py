@@ -45,12 +45,19 @@ def begin(job: Job, model: nn.Module, enter: Enter = enter_nothing) -> None:
         model: the job's, not tuned yet.
         enter: gives for training rows the context in which the model runs on them.
     """
-    start, task = job.config.train.head_start, job.task
-    if start == "normal" or not isinstance(task, Classification) or not isinstance(model, Classifier):
+    task = job.task
+    if not is_fitted(job, model) or not isinstance(task, Classification) or not isinstance(model, Classifier):
         return
     examples = job.examples("train")
     features = task.features(model, examples, batch_size(job.config.evaluate), enter)
-    start_head(model.head, start, features, torch.tensor([example.labels[0] for example in examples]))
+    start_head(
+        model.head, job.config.train.head_start, features, torch.tensor([example.labels[0] for example in examples])
+    )
+
+
+def is_fitted(job: Job, model: nn.Module) -> bool:
+    """Whether the model has a new head that does not start at random values."""
+    return job.config.train.head_start != "normal" and isinstance(model, Classifier)
 
 
 def start_head(

@@ -30,7 +30,7 @@ from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
 from zogan.train.epochs import Folded
 from zogan.train.feed import Features, Rows
-from zogan.train.head import begin
+from zogan.train.head import begin, is_fitted
 from zogan.train.held import Held, hold
 from zogan.train.loop import Epoch, Feed, Trained, Watch, train
 from zogan.train.methods import Result, method_for, require_peft
@@ -192,6 +192,7 @@ def learn(
             classes=drawn_by(job),
             known=known,
             watch=watch,
+            fitted=is_fitted(job, model) and known is None and config.train.folds is None,
         )
         result, second = None, None
         if config.second_stage and isinstance(feed, Rows):

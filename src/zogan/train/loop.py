@@ -80,12 +80,14 @@ class Trained:
         seconds_before: wall seconds that a killed run had spent up to the checkpoint taken up.
         interpolation: points between old and new values that were validated afterwards, where that was asked for.
         log_bytes: of the log up to the last epoch.
+        start: figures before the first step, where a fitted head was to be kept if no epoch is better.
     """
 
     epochs: tuple[Epoch, ...]
     seconds_before: float
     log_bytes: int
     interpolation: tuple[Point, ...] = ()
+    start: Monitor | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ class _State:
     seconds: float = 0.0
     log_bytes: int = 0
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    start: dict[str, Any] | None = None
 
 
 def train(
@@ -134,6 +137,7 @@ def train(
     classes: Sequence[int] | None = None,
     known: Sequence[Monitor] | None = None,
     watch: Watch | None = None,
+    fitted: bool = False,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -154,6 +158,7 @@ def train(
         known: validation figures of the first epochs, where folds gave them: they stand for the feed's own, and
             training ends after the last of them, at the rate that it has by then.
         watch: is given each epoch, those before a checkpoint that is taken up too.
+        fitted: what trains can be of use as it stands: it is validated too, and kept if no epoch is better.
 
     Raises:
         ZoganError: nothing to train, no rows, or a loss that is not finite.
@@ -179,6 +184,7 @@ def train(
             classes,
             known,
             watch,
+            fitted,
         )
 
 
@@ -197,6 +203,7 @@ def _train(
     classes: Sequence[int] | None,
     known: Sequence[Monitor] | None,
     watch: Watch | None,
+    fitted: bool,
 ) -> Trained:
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
@@ -226,6 +233,13 @@ def _train(
             watch(_epoch(kept))
     progress.start(part.stage, total)
     clock = saved = time.perf_counter()
+    if fitted and state.step == 0:
+        monitor = feed.monitor(wrapped)
+        state.start = {"validation_loss": monitor.loss, "validation_score": list(monitor.score)}
+        _write(log, accelerator, state, kind=f"{part.prefix}start", **state.start)
+        progress.note(f"before the first step: validation {monitor.loss:.4f}")
+        if accelerator.is_main_process:
+            checkpoint.save_best(trained)
     wrapped.train()
     while not _through(state, last, patience):
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
@@ -279,7 +293,12 @@ def _train(
         _write_points(log, accelerator, state, f"{part.prefix}interpolation", points)
         progress.note(_choice(points))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
-    return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points)
+    start = None
+    if state.start is not None:
+        start = Monitor(state.start["validation_loss"], tuple(state.start["validation_score"]))
+        if not any(kept["best"] for kept in state.epochs):
+            progress.note("no epoch is better than what stood before the first step, which is kept")
+    return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points, start)
 
 
 def _epoch(kept: Mapping[str, Any]) -> Epoch:
@@ -339,7 +358,8 @@ def _finish_epoch(
     trained: Mapping[str, nn.Parameter],
     accelerator: Accelerator,
 ) -> None:
-    best = all(monitor.score < tuple(kept["validation_score"]) for kept in state.epochs)
+    before = [*state.epochs, *([state.start] if state.start else [])]
+    best = all(monitor.score < tuple(kept["validation_score"]) for kept in before)
     if best and accelerator.is_main_process:
         checkpoint.save_best(trained)
     state.epochs.append(

@@ -127,6 +127,8 @@ WORDS: dict[str, str] = {
     "training.title": "How it learnt",
     "training.lead": "The loss on validation rows decides: the values of the ringed epoch were kept, epoch {epoch} of "
     "{epochs}.",
+    "training.start": "The loss on validation rows decides: none of {epochs} epochs was better than the head that was "
+    "fitted before, so that head was kept and no other weight was changed.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
     "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where {share} "
     "of the gradient outside of the chosen weights lies, and trained them together with these.",
