@@ -14,7 +14,7 @@ from zogan.data.rows import Place, TextRow
 from zogan.errors import ConfigError, DataError
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
-from zogan.train.labels import held_out_probabilities
+from zogan.train import labels
 
 WRONG = (3, 17, 40)
 START = 99
@@ -30,17 +30,17 @@ def rows(count: int = 60) -> list[TextRow]:
     ]
 
 
-def open_with(folder: Path, found: list[TextRow], *, labels: tuple[str, ...] = ()) -> Job:
+def open_with(folder: Path, found: list[TextRow], *, own: tuple[str, ...] = ()) -> Job:
     if not (folder / "base").exists():
-        tiny_encoder(folder / "base", labels=labels, width=64)
+        tiny_encoder(folder / "base", labels=own, width=64)
     splits = data.write_splits(folder, "classification", train=3, validation=6, test=6)
     data.write_rows(folder / "train.jsonl", found)
     return open_job(data.make_config(folder, data=splits), cache=folder / "cache")
 
 
-@pytest.mark.parametrize("labels", [(), data.LABELS], ids=["new head", "own head"])
-def test_wrong_labels_are_told_with_their_rows(tmp_path: Path, labels: tuple[str, ...]) -> None:
-    job = open_with(tmp_path, rows(), labels=labels)
+@pytest.mark.parametrize("own", [(), data.LABELS], ids=["new head", "own head"])
+def test_wrong_labels_are_told_with_their_rows(tmp_path: Path, own: tuple[str, ...]) -> None:
+    job = open_with(tmp_path, rows(), own=own)
     before = (tmp_path / "train.jsonl").read_bytes()
     found = zogan.check_labels(job)
     assert found.judged == 60
@@ -80,16 +80,29 @@ def test_generation_has_none(tmp_path: Path) -> None:
         zogan.check_labels(open_job(config, cache=tmp_path / "cache"))
 
 
-def test_no_row_is_judged_by_itself() -> None:
+def test_no_row_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "STRENGTHS", (0.1,))
     draw = np.random.default_rng(0)
     features, given = draw.normal(size=(60, 200)), draw.integers(0, 2, 60)
     parts = [tuple(range(start, 60, 3)) for start in range(3)]
-    found = held_out_probabilities(features, given, parts)
-    # Labels by lot: 200 features would learn them by heart, and know nothing of what they have not seen.
-    assert abs((found.argmax(axis=1) == given).mean() - 0.5) < 0.2
+    found = labels.held_out_probabilities(features, given, parts)
     assert np.allclose(found.sum(axis=1), 1.0)
-    changed = given.copy()
-    changed[list(parts[0])] = 1 - changed[list(parts[0])]
-    fitted = held_out_probabilities(features, changed, parts)
-    same = [np.allclose(found[list(part)], fitted[list(part)]) for part in parts]
-    assert same[0] or np.abs(found - fitted).max() < 0.5
+    changed, first = given.copy(), list(parts[0])
+    changed[first] = 1 - changed[first]
+    other = labels.held_out_probabilities(features, changed, parts)
+    assert np.array_equal(found[first], other[first])
+    assert not np.allclose(found[list(parts[1])], other[list(parts[1])])
+
+
+def test_the_strength_with_the_least_loss_on_held_out_rows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    # Labels by lot: what 200 features fit by heart is sure, and wrong on what it has not seen.
+    features, given = draw.normal(size=(60, 200)), draw.integers(0, 2, 60)
+    parts = [tuple(range(start, 60, 3)) for start in range(3)]
+    found = labels.held_out_probabilities(features, given, parts)
+    losses = {}
+    for strength in labels.STRENGTHS:
+        monkeypatch.setattr(labels, "STRENGTHS", (strength,))
+        alone = labels.held_out_probabilities(features, given, parts)
+        losses[strength] = (-np.log(alone[np.arange(60), given]).mean(), np.array_equal(alone, found))
+    assert [same for _, same in sorted(losses.values(), key=lambda one: one[0])] == [True, False, False, False]

@@ -39,7 +39,7 @@ class Rows:
         self.task, self.size = job.task, size
         self.objective = objective or Objective(job.task)
         self.examples = job.examples("train")
-        self.held_out = job.examples("validation") if job.splits.validation else []
+        self.held_out = job.examples("validation") if job.config.train.folds is None else []
         self.lengths = [len(example.ids) for example in self.examples]
         self.packs = job.config.train.packing and isinstance(job.task, Generation)
         self.by_tokens = job.config.train.tokens_per_batch is not None

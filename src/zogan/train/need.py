@@ -19,8 +19,8 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def splits_of(job: Job) -> tuple[Split, ...]:
-    """Those of `SPLITS` that the job has: where `train.folds` chose the epochs, no row is left for validation."""
-    return SPLITS if job.splits.validation else SPLITS[:1]
+    """Those of `SPLITS` that the job goes through: where `train.folds` chooses the epochs, no row is for validation."""
+    return SPLITS if job.config.train.folds is None else SPLITS[:1]
 
 
 @dataclass(frozen=True)
