@@ -41,7 +41,7 @@ def test_a_classifier_with_a_new_head(tmp_path: Path) -> None:
         ("own head", "sparse", "select.criterion", "train.head_rate"),
         ("generation", "sparse", "select.criterion", "train.head_rate"),
         ("new head", "lora", "lora.rank", "budget.density"),
-        ("new head", "head", "train.head_rate", "select.criterion"),
+        ("new head", "head", "train.head_rate", "train.rate"),
     ],
 )
 def test_only_what_the_job_has(tmp_path: Path, kind: str, method: str, has: str, lacks: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from contextlib import closing
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -79,9 +80,10 @@ def search_job(job: Job, *, progress: Progress) -> Found:
         heartbeat_seconds=given.heartbeat_seconds,
         lock=folder / ".lock",
     )
-    study.begin([space.configured])
-    Search(job, space, study, folder, progress).run()
-    return _written(job, space, study, folder)
+    with closing(study):
+        study.begin([space.configured])
+        Search(job, space, study, folder, progress).run()
+        return _written(job, space, study, folder)
 
 
 class Search:
@@ -215,7 +217,7 @@ def _written(job: Job, space: Space, study: Study, folder: Path) -> Found:
         config=folder / "best.yaml",
         plot=folder / "search.svg",
     )
-    chosen = with_settings(job.config, {key: pick.settings[key] for key in found.changes(pick)} or {})
+    chosen = with_settings(job.config, {key: pick.settings[key] for key in found.changes(pick)})
     tree = chosen.model_copy(update={"output": folder / "best"}).model_dump(mode="json", exclude={"search"})
     with FileLock(folder / ".lock"):
         _replace(found.config, yaml.safe_dump(tree, sort_keys=False, allow_unicode=True))

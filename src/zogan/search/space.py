@@ -81,6 +81,11 @@ def sparse(job: Job) -> bool:
     return job.config.method == "sparse"
 
 
+def body(job: Job) -> bool:
+    """More trains than a new head."""
+    return job.config.method != "head"
+
+
 def lora(job: Job) -> bool:
     """Adapters train."""
     return job.config.method == "lora"
@@ -116,7 +121,7 @@ DIMENSIONS = (
     Dimension("budget.density", scaled(0.4, 0.2, 0.1), sparse),
     Dimension("budget.depth", layers(0.75, 0.5, 0.25), sparse),
     Dimension("lora.rank", one_of(4, 8, 16, 32), lora),
-    Dimension("train.rate", times(1 / 6, 4)),
+    Dimension("train.rate", times(1 / 6, 4), body),
     Dimension("train.head_rate", times(1 / 6, 4), new_head),
     Dimension("train.head_start", one_of("normal", "means", "ridge", "logistic"), new_head),
     Dimension("train.batch_size", one_of(8, 16, 32, 64), classification),

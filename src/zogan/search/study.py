@@ -84,6 +84,11 @@ class Study:
             self._study = optuna.create_study(storage=self._storage, study_name=name, load_if_exists=True)
         self._id = self._storage.get_study_id_from_name(name)
 
+    def close(self) -> None:
+        """Let the database go."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
     def begin(self, seeds: Sequence[Settings]) -> None:
         """Put settings in front of what is drawn, where they do not stand there already."""
         known = [self.settings(trial) for trial in self.trials()]
