@@ -101,10 +101,11 @@ def test_a_configuration_is_enough(tmp_path: Path) -> None:
     assert (found.before_is, found.labels) == ("base", data.LABELS)
 
 
+NAME = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+
+
 def test_adapters_are_attached_by_the_caller(texts: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch = capture(
-        texts, texts.task.model(seed=0), {}, adapters={"a.lora_A.weight": torch.ones(2, 2)}, adapter={"r": 2}
-    )
+    patch = capture(texts, texts.task.model(seed=0), {}, adapters={NAME: torch.ones(2, 2)}, adapter={"r": 2})
     with pytest.raises(ZoganError, match=r"has adapters.* Pass adapt="):
         evaluate(texts, patch)
     seen: list[nn.Module] = []

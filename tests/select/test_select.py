@@ -12,7 +12,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 import zogan
 from tiny_net import Net, batches, loss
-from zogan.errors import ConfigError
+from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Silent
 from zogan.select import select
 
@@ -57,8 +57,11 @@ def test_it_is_what_attach_wants() -> None:
     found = select(model, batches(), density=0.1, loss=loss, whole=["head.weight", "head.bias"])
     zogan.attach(model, found)
     assert sum(p.numel() for p in model.parameters() if p.requires_grad) == found.count + 3 * 8 + 3
-    with pytest.raises(ConfigError, match="no weight matches include='up"):
-        select(model, batches(), density=0.1, loss=loss, include="up")
+    with pytest.raises(ZoganError, match="attached already"):
+        select(model, batches(), density=0.1, loss=loss)
+    zogan.detach(model)
+    with pytest.raises(ConfigError, match="no weight matches include='missing"):
+        select(model, batches(), density=0.1, loss=loss, include="missing")
 
 
 def test_bad_input_is_refused() -> None:

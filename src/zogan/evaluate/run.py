@@ -66,6 +66,8 @@ def evaluate(
     given = [one for one in (before, patch) if one is not None]
     for one in given:
         _made_for(job, one)
+    if adapt is None and any(one.adapters for one in given):
+        raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
     held = hold(job, to_evaluate(job, split, given), progress=progress)
     model, enter = held.model, held.enter(split)
     del held  # and with it the model, once another takes its place
@@ -107,8 +109,7 @@ def _predict(
         predictions = job.task.predict(model, rows, settings, progress, enter)
         patch.revert(model, names)
         return predictions
-    if adapt is None:
-        raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
+    assert adapt is not None, "evaluate() has asked for it"
     return job.task.predict(adapt(model, patch), rows, settings, progress, enter)
 
 

@@ -54,11 +54,13 @@ def select(
         The selection, for `zogan.attach`.
 
     Raises:
-        ZoganError: no batch, a loss that is not finite, nothing that can be chosen, or a share too small for one unit.
+        ZoganError: no batch, a loss that is not finite, nothing that can be chosen, a share too small for one unit, or
+            a selection that is attached already.
     """
-    from zogan.errors import ConfigError
+    from zogan.errors import ConfigError, ZoganError
     from zogan.select.criteria import find
     from zogan.select.saliency import choose, eligible
+    from zogan.sparse.layer import Sparse
     from zogan.sparse.selection import Selection
 
     if pattern != "elements" and allocation == "row":
@@ -69,6 +71,8 @@ def select(
         )
     if block < 2:
         raise ConfigError(f"a block cannot have a side of {block}", where="select.block", todo="Take at least 2")
+    if any(isinstance(module, Sparse) for module in model.modules()):
+        raise ZoganError("a selection is attached already", todo="Call zogan.detach(model) first")
     whole = tuple(whole)
     chosen = choose(
         model,

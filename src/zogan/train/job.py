@@ -39,7 +39,7 @@ from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 
-_LATER = ("balance", "folds")
+_LATER = ("balance", "folds", "head_start")
 """Options of `train:` that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
