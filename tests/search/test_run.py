@@ -101,9 +101,10 @@ def test_the_test_rows_are_not_looked_at(whole: Found) -> None:
 
 
 def test_a_configuration_that_cannot_be_trained_with_ends_the_search(tmp_path: Path) -> None:
-    folder = project(tmp_path / "a", keys="select.criterion|budget.density")
-    # A share of one small matrix in which there is not one weight.
-    job = open_job(tiny_config(folder, "budget.density=0.0001", "select.include=.*0.attention.self.query.weight"))
+    folder = project(tmp_path / "a", keys="budget.density")
+    # A share of one small matrix in which there is not one row.
+    row = ("select.pattern=rows", "select.allocation=global", "select.include=.*0.attention.self.query.weight")
+    job = open_job(tiny_config(folder, "budget.density=0.0001", *row))
     with pytest.raises(ZoganError, match="density"):
         zogan.search(job)
 
@@ -143,7 +144,7 @@ def test_time_that_is_over_puts_the_trial_at_work_aside(
 
 def test_time_that_is_too_short_for_one_trial(tmp_path: Path) -> None:
     with pytest.raises(ZoganError, match="no trial came to its end"):
-        zogan.search(tiny_config(project(tmp_path / "a"), "search.minutes=0.000001"))
+        zogan.search(tiny_config(project(tmp_path / "a"), "search.minutes=1e-12"))
 
 
 def test_a_space_that_is_tried_out_ends_the_search(tmp_path: Path) -> None:
