@@ -65,6 +65,7 @@ class Reached:
 def reached(setting: str, cells: Sequence[Mapping[str, Any]]) -> list[Reached]:
     """The epochs of a setting's repeats, as curve_cell.py prints them."""
     epochs = zip(*(cell["points"] for cell in cells), strict=True)
+    first = 0 if "head start" in setting else 1  # a fitted head has a figure before the first step
     return [
         Reached(
             statistics.median(point["seconds"] for point in points),
@@ -74,7 +75,7 @@ def reached(setting: str, cells: Sequence[Mapping[str, Any]]) -> list[Reached]:
             cells[0]["trainable"],
             f"{setting}, epoch {number}",
         )
-        for number, points in enumerate(epochs, 1)
+        for number, points in enumerate(epochs, first)
     ]
 
 

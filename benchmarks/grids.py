@@ -9,11 +9,21 @@ Row = dict[str, Any]
 METHODS = ("ours", "full", "lora", "rslora64", "shira", "setfit")
 
 
-def at(batch_size: int, rate: float, epochs: int, *, head_rate: float | None = None, **budget: Any) -> Row:
+def at(
+    batch_size: int,
+    rate: float,
+    epochs: int,
+    *,
+    head_rate: float | None = None,
+    start: str | None = None,
+    **budget: Any,
+) -> Row:
     """A setting; with depth or density it is one of ours, and chosen by row unless `allocation` says otherwise."""
     train = {"batch_size": batch_size, "rate": rate, "epochs": epochs}
     if head_rate is not None:
         train["head_rate"] = head_rate
+    if start is not None:
+        train["head_start"] = start
     if not budget:
         return {"train": train}
     allocation = budget.pop("allocation", "row")
@@ -47,6 +57,8 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     ("banking77", 10): {
         "ours": [
             at(32, 3e-3, 10, depth="all", allocation="global"),
+            at(32, 1e-3, 3, depth=3, head_rate=0.0005, start="logistic"),
+            at(32, 1e-3, 6, depth="all", head_rate=0.0005, start="logistic"),
             at(32, 3e-3, 10, depth=3, allocation="global"),
             at(16, 3e-3, 5, depth=3, head_rate=0.005),
             at(32, 3e-3, 10, depth=3, head_rate=0.005),
@@ -55,6 +67,7 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
         ],
         "full": [
             at(32, 5e-5, 10),
+            at(32, 5e-5, 5, head_rate=0.0005, start="logistic"),
             at(16, 5e-5, 5, head_rate=0.005),
             at(32, 1e-4, 5, head_rate=0.005),
             at(8, 5e-5, 3, head_rate=0.005),
@@ -96,5 +109,6 @@ def label(setting: Row) -> str:
     train = setting["train"]
     words = [f"batch {train['batch_size']}", f"rate {train['rate']:g}", f"{train['epochs']} epochs"]
     words += [f"head rate {train['head_rate']:g}"] if "head_rate" in train else []
+    words += [f"head start {train['head_start']}"] if "head_start" in train else []
     parts = (setting.get(part, {}) for part in ("budget", "select", "setfit"))
     return ", ".join([*words, *(f"{key} {value}".replace("_", " ") for part in parts for key, value in part.items())])
