@@ -19,7 +19,7 @@ def at(
     **budget: Any,
 ) -> Row:
     """A setting; with depth or density it is one of ours, and chosen by row unless `allocation` says otherwise."""
-    train = {"batch_size": batch_size, "rate": rate, "epochs": epochs}
+    train: Row = {"batch_size": batch_size, "rate": rate, "epochs": epochs}
     if head_rate is not None:
         train["head_rate"] = head_rate
     if start is not None:
