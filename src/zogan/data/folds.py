@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from zogan.data.rows import Row, TextRow
+from zogan.data.rows import Row
+from zogan.data.split import strata_of
 from zogan.errors import DataError
 
 
@@ -28,14 +29,7 @@ def folds(rows: Sequence[Row], number: int, *, seed: int, where: str) -> list[tu
     Raises:
         DataError: there are fewer different inputs than folds.
     """
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(row.key, []).append(index)
-    strata: dict[str, list[list[int]]] = {}
-    for members in groups.values():
-        first = rows[members[0]]
-        strata.setdefault(first.label if isinstance(first, TextRow) else "", []).append(members)
-
+    strata = strata_of(rows)
     generator = np.random.default_rng(seed)
     dealt: list[list[int]] = []
     for name in sorted(strata):

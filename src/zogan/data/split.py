@@ -23,14 +23,7 @@ def stratified(rows: Sequence[Row], share: float, seed: int) -> tuple[tuple[Row,
     Returns:
         The rest, and the cut. The cut is empty only where no class has two different inputs.
     """
-    groups: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault(row.key, []).append(index)
-    strata: dict[str, list[list[int]]] = {}
-    for members in groups.values():
-        first = rows[members[0]]
-        strata.setdefault(first.label if isinstance(first, TextRow) else "", []).append(members)
-
+    strata = strata_of(rows)
     generator = np.random.default_rng(seed)
     shuffled = {
         name: [strata[name][index] for index in generator.permutation(len(strata[name]))] for name in sorted(strata)
@@ -45,6 +38,18 @@ def stratified(rows: Sequence[Row], share: float, seed: int) -> tuple[tuple[Row,
                 left -= len(members)
     rest = tuple(row for index, row in enumerate(rows) if index not in chosen)
     return rest, tuple(rows[index] for index in sorted(chosen))
+
+
+def strata_of(rows: Sequence[Row]) -> dict[str, list[list[int]]]:
+    """Indices of rows with the same `key`, together, by class where rows have one."""
+    groups: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        groups.setdefault(row.key, []).append(index)
+    strata: dict[str, list[list[int]]] = {}
+    for members in groups.values():
+        first = rows[members[0]]
+        strata.setdefault(first.label if isinstance(first, TextRow) else "", []).append(members)
+    return strata
 
 
 def _quotas(sizes: Mapping[str, int], share: float, generator: np.random.Generator) -> dict[str, int]:

@@ -14,6 +14,7 @@ from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Progress, Silent
 from zogan.select.candidates import Candidates
 from zogan.select.criteria import Criterion
+from zogan.select.folding import folding
 from zogan.select.grids import grids_of
 from zogan.select.units import Units
 from zogan.sparse.layer import is_matrix
@@ -107,15 +108,10 @@ def choose(
     else:
         grids = grids_of(model, shapes, pattern=pattern, block=block)
         candidates = Units(grids, shapes, _count(shapes, density), allocation, criterion.score)
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     names = {parameter: name for name, parameter in weights.items()}
-    modes = {module: module.training for module in model.modules()}
-    # Set aside, so that they come into no score.
-    grads = {parameter: parameter.grad for parameter in names}
 
-    def fold(parameter: nn.Parameter) -> None:
-        name, grad = names[parameter], parameter.grad
-        parameter.grad = None
+    def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
+        name = names[parameter]
         touched[name] = parameter
         if criterion.fold is not None and grad is not None:
             with torch.no_grad():
@@ -125,15 +121,8 @@ def choose(
                     raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
                 candidates.add(name, _matrix(folded))
 
-    hooks = []
     progress.start("select", len(batches))
-    try:
-        model.eval()
-        for parameter in flags:
-            parameter.requires_grad_(parameter in names)
-        for parameter in names:
-            parameter.grad = None
-        hooks = [parameter.register_post_accumulate_grad_hook(fold) for parameter in names]  # type: ignore[no-untyped-call]
+    with folding(model, names, fold):
         for done, batch in enumerate(batches, start=1):
             value = loss(model, batch)
             if not torch.isfinite(value):
@@ -142,15 +131,6 @@ def choose(
                 break
             value.backward()  # type: ignore[no-untyped-call]
             progress.advance(done, loss=value.item())
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
-        for parameter, before in grads.items():
-            parameter.grad = before
-        for module, training in modes.items():
-            module.training = training
     if not touched:
         raise ZoganError("the loss reaches none of the weights that may be chosen", where="select")
     if len(touched) < len(shapes):

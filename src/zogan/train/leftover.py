@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zogan.errors import ZoganError
 from zogan.models.cut import Cut, stacks
 from zogan.progress import Progress
+from zogan.select.folding import folding
 from zogan.sparse.layer import Sparse
+from zogan.tasks.inference import to_device
 from zogan.train.loop import Feed
 
 
@@ -56,12 +58,9 @@ def left_over(
     owners = {
         module.get_parameter("weight"): (layer, module) for layer, modules in matrices.items() for module in modules
     }
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    modes = {module: module.training for module in model.modules()}
 
-    def fold(parameter: nn.Parameter) -> None:
+    def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
         layer, module = owners[parameter]
-        grad, parameter.grad = parameter.grad, None
         if grad is None:
             return
         flat = grad.detach().float().reshape(-1)  # in fp32: the square of a small fp16 gradient would be 0
@@ -72,27 +71,15 @@ def left_over(
             raise ZoganError("a gradient is not finite", where=layer, todo="Check the rows, or load it in fp32")
         found[layer] += norm**2
 
-    hooks = []
     device = next(model.parameters()).device
     progress.start("left over", len(batches))
-    try:
-        model.eval()
-        for parameter in flags:
-            parameter.requires_grad_(parameter in owners)
-        hooks = [parameter.register_post_accumulate_grad_hook(fold) for parameter in owners]  # type: ignore[no-untyped-call]
+    with folding(model, owners, fold):
         for done, rows in enumerate(batches, start=1):
-            batch = {name: tensor.to(device) for name, tensor in feed.batch(rows).items()}
+            batch = to_device(feed.batch(rows), device)
             with running():
                 total, targets = feed.loss(model, batch)
             if not torch.isfinite(total):
                 raise ZoganError(f"the loss is {total.item()}", where="adapters", todo="Lower train.rate")
             (total / targets).backward()  # type: ignore[no-untyped-call]
             progress.advance(done)
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
-        for module, training in modes.items():
-            module.training = training
     return found
