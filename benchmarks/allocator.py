@@ -9,7 +9,6 @@ differs; in turn, each in a process of its own and without a cache from before. 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import tempfile
@@ -17,9 +16,9 @@ import time
 from pathlib import Path
 
 from caches import environment_apart
+from keeping import keep
 from peak import measured
 from zogan.demo import write_demo
-from zogan.environment import environment
 from zogan.models import open_base
 
 BASES: dict[str, tuple[str, dict[str, object]]] = {
@@ -61,9 +60,7 @@ def main() -> None:
             for bound, runs in cells.items():
                 seconds, peak = (statistics.median(figures) for figures in zip(*runs, strict=True))
                 print(f"| {base} | {bound} | {seconds:.0f} | {peak / 1e6:.0f} |", flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"runs": found, "environment": environment()}, indent=2) + "\n")
+    keep(options.json, runs=found)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ import tempfile
 from pathlib import Path
 
 from caches import environment_apart
+from keeping import keep
 from zogan.demo import write_demo
-from zogan.environment import environment
 from zogan.models import open_base
 
 DTYPES = ("fp32", "bf16", "fp16", "int8")
@@ -56,9 +56,7 @@ def main() -> None:
         for dtype in DTYPES:
             one = found[dtype] = run(config, dtype, Path(scratch) / dtype)
             print(f"| {dtype} | {one['loss']:.4f} | {one['seconds']:.0f} |", flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"dtypes": found, "environment": environment()}, indent=2) + "\n")
+    keep(options.json, dtypes=found)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,28 @@ def job(*, evaluate: int) -> Row:
 ROWS = {"e2e-cleaned": e2e, "banking77": banking77}
 
 
+SCRIPTS = {"setfit": "setfit_cell.py", "logistic": "logistic_cell.py"}
+"""What measures a method that does not train in zogan's loop."""
+
+
+def measured(config: Row, folder: Path, name: str) -> Row:
+    """A cell, in a process of its own.
+
+    Args:
+        config: with the method.
+        folder: with the rows.
+        name: for the message where it fails.
+    """
+    path = folder / "cell.json"
+    path.write_text(json.dumps(config, sort_keys=True), encoding="utf-8")
+    script = Path(__file__).with_name(SCRIPTS.get(config["method"], "curve_cell.py"))
+    done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name}:\n{done.stderr}")
+    found: Row = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 @dataclass
 class Curve:
     """The cells of one task and number of rows, kept in a file.
@@ -112,13 +134,7 @@ class Curve:
         key = json.dumps(config, sort_keys=True)
         if key in self.kept:
             return
-        path = self.folder / "cell.json"
-        path.write_text(key, encoding="utf-8")
-        script = Path(__file__).with_name("setfit_cell.py" if method == "setfit" else "curve_cell.py")
-        done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{self.name} {method} {label(setting)}:\n{done.stderr}")
-        self.kept[key] = json.loads(done.stdout.splitlines()[-1])
+        self.kept[key] = measured(config, self.folder, f"{self.name} {method} {label(setting)}")
         self.file.write_text(json.dumps({"cells": self.kept, "environment": environment()}, indent=2) + "\n")
         print(f"{self.name} {method} {label(setting)} seed {seed}: {json.dumps(self.kept[key])}", file=sys.stderr)
 

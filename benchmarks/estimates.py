@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from caches import environment_apart
+from keeping import keep
 from zogan.demo import write_demo
-from zogan.environment import environment
 from zogan.models import open_base
 
 SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -86,9 +86,7 @@ def main() -> None:
                 f"{one['bytes'] / 1e9:.2f} | {one['estimated_bytes'] / one['bytes']:.2f} |",
                 flush=True,
             )
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"settings": found, "environment": environment()}, indent=2) + "\n")
+    keep(options.json, settings=found)
 
 
 if __name__ == "__main__":

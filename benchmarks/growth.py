@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 
 import zogan
+from keeping import keep
 from methods import Row, write
 from peak import peak_bytes
 from zogan.config import parse_config
-from zogan.environment import environment
 from zogan.models import open_base
 from zogan.tasks import open_job
 
@@ -147,10 +147,7 @@ def main() -> None:
     }
     text, exponents = table(growth)
     print(text)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"growth": growth, "exponents": exponents, "environment": environment()}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    keep(options.json, growth=growth, exponents=exponents)
 
 
 if __name__ == "__main__":

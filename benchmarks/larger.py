@@ -28,9 +28,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import AutoTokenizer, LlamaConfig
 
+from keeping import keep
 from peak import measured
 from zogan.demo.dialogues import clean, read
-from zogan.environment import environment
 from zogan.models import open_base
 
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, GROUPS = 2048, 8192, 24, 32, 8
@@ -174,10 +174,7 @@ def main() -> None:
             found = [(folder / name / file).read_bytes() for name in ("whole", "part")]
             print(f"  {file}: " + ("the same bytes" if found[0] == found[1] else "NOT THE SAME"))
             same &= found[0] == found[1]
-        if options.json:
-            options.json.parent.mkdir(parents=True, exist_ok=True)
-            told = {**figures, "same_bytes": same, "environment": environment()}
-            options.json.write_text(json.dumps(told, indent=2) + "\n")
+        keep(options.json, **figures, same_bytes=same)
         if not same or peak > 1.6e9:
             raise SystemExit("a claim does not hold")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import statistics
 from pathlib import Path
 from typing import get_args
@@ -19,9 +18,9 @@ from typing import get_args
 import torch
 
 import zogan
+from keeping import keep
 from turns import Step, batch, in_turn, ratio, stepper, transformers_loss, zogan_loss
 from zogan.config import Pattern
-from zogan.environment import environment
 from zogan.models import load_causal, open_base
 
 
@@ -56,10 +55,7 @@ def main() -> None:
     for name, taken in seconds.items():
         median, of = statistics.median(taken), ratios[name]
         print(f"| {name} | {trained[name]:,} | {median:.2f} | {of['elements']:.2f} | {of['full']:.2f} |")
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"seconds": seconds, "ratios": ratios, "trained": trained, "environment": environment()}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    keep(options.json, seconds=seconds, ratios=ratios, trained=trained)
 
 
 if __name__ == "__main__":

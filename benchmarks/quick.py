@@ -20,9 +20,9 @@ from typing import Any
 from curves import Curve, generation, measure
 from envelope import LOSS, ratios, shown, table
 from grids import at
+from keeping import keep
 from methods import write
 from zogan.demo.dialogues import clean, cut, read
-from zogan.environment import environment
 
 TRAIN, HELD_OUT = 60, 60
 GRID = {
@@ -60,10 +60,7 @@ def main() -> None:
         methods = dialogues.reached(seeds=1)
     found = {**step["ratios"], **ratios(methods, LOSS)}
     print(f"\n{table(methods, LOSS)}\n{shown(found)}")
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"ratios": found, "step": step, "cells": dialogues.kept, "environment": environment()}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    keep(options.json, ratios=found, step=step, cells=dialogues.kept)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ neighbours. Peaks are the kernel's (VmHWM), of a process for each method that ta
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
@@ -24,10 +23,10 @@ from typing import Any
 import torch
 
 import zogan
+from keeping import keep
 from peak import peak_bytes
 from peers import adapt
 from turns import Step, batch, in_turn, ratio, stepper, transformers_loss, zogan_loss
-from zogan.environment import environment
 from zogan.models import load_causal, open_base
 
 
@@ -109,10 +108,7 @@ def main() -> None:
     for name, taken in seconds.items():
         print(f"| {name} | {statistics.median(taken):.2f} | {peaks[name] / 1e6:.0f} | {trained[name]:,} |")
     print("\n" + "  ".join(f"{name} {found:.2f}" for name, found in ratios.items()))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        figures = {"seconds": seconds, "peaks": peaks, "trained": trained, "ratios": ratios}
-        options.json.write_text(json.dumps({**figures, "environment": environment()}, indent=2) + "\n")
+    keep(options.json, seconds=seconds, peaks=peaks, trained=trained, ratios=ratios)
 
 
 if __name__ == "__main__":

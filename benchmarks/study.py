@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,12 +21,10 @@ from typing import Any
 
 from scipy.stats import rankdata, t
 
+from curves import measured
 from development import SETTINGS, drawn
 from methods import Row, merged
 from zogan.environment import environment
-
-SCRIPTS = {"setfit": "setfit_cell.py", "logistic": "logistic_cell.py"}
-"""What measures a method that does not train in zogan's loop."""
 
 
 @dataclass
@@ -69,14 +66,8 @@ class Study:
         change = self.variants[variant]
         config = merged(base, {part: value for part, value in change.items() if part != "method"})
         config["method"] = change.get("method", "ours")
-        path = folder / "cell.json"
-        path.write_text(json.dumps(config), encoding="utf-8")
-        script = Path(__file__).with_name(SCRIPTS.get(config["method"], "curve_cell.py"))
-        done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"{self.name} {setting} {variant}:\n{done.stderr}")
-        found = self.kept[self.key(setting, variant, seed)] = json.loads(done.stdout.splitlines()[-1])
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        found = measured(config, folder, f"{self.name} {setting} {variant}")
+        self.kept[self.key(setting, variant, seed)] = found
         self.file.write_text(json.dumps({"cells": self.kept, "environment": environment()}, indent=1) + "\n")
         print(f"{setting} {variant} seed {seed}: {found['points'][-1]}", file=sys.stderr)
 
@@ -153,6 +144,7 @@ def run(name: str, variants: Mapping[str, Row], doc: str | None, *, picked: bool
     parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="start no cell after so many")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where to keep the figures")
     options: Any = parser.parse_args()
+    options.results.mkdir(parents=True, exist_ok=True)
     kept = {variant: variants[variant] for variant in options.variants}
     study = Study(name, kept, options.results / f"study-{name}.json", picked)
     study.measure(options.settings, options.seeds, options.data, options.budget_minutes)

@@ -12,10 +12,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import data
+from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.data.rows import Place, TextRow
 from zogan.errors import ConfigError
-from zogan.progress import Silent
 from zogan.select.job import select_for
 from zogan.tasks import open_job
 from zogan.tasks.balance import drawn_by, told, weights_of
@@ -90,23 +90,6 @@ def test_validation_stays_plain(folder: Path) -> None:
         logits = model.eval()(**{k: v for k, v in job.task.collate(examples).items() if k != "labels"}).logits
     plain = cross_entropy(logits, torch.tensor([example.labels[0] for example in examples]))
     assert Rows(job, 4).monitor(model).loss == pytest.approx(plain.item(), rel=1e-4)
-
-
-class Killed(Silent):
-    """Stops the training at a step, and keeps what it was told."""
-
-    def __init__(self, step: int | None = None) -> None:
-        self.step, self.stage, self.notes = step, "", [""]
-
-    def start(self, stage: str, total: int) -> None:
-        self.stage = stage
-
-    def advance(self, done: int, **figures: float) -> None:
-        if self.stage == "tune" and done == self.step:
-            raise KeyboardInterrupt
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 @pytest.mark.parametrize("method", ["sparse", "head"])

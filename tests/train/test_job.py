@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import data
+from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError, IntegrityError
 from zogan.patch import Patch
-from zogan.progress import Silent
 from zogan.select.job import select_for
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
@@ -31,20 +31,6 @@ TRAIN = {"epochs": 2, "batch_size": 8, "rate": 0.01}
 STEPS = 2 * 3
 
 MakeJob = Callable[..., Job]
-
-
-class Killed(Silent):
-    """Stops the training at a step, as Ctrl-C would."""
-
-    def __init__(self, step: int) -> None:
-        self.step, self.stage = step, ""
-
-    def start(self, stage: str, total: int) -> None:
-        self.stage = stage
-
-    def advance(self, done: int, **figures: float) -> None:
-        if self.stage == "tune" and done == self.step:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

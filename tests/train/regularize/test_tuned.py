@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import data
+from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError
 from zogan.patch import Patch
-from zogan.progress import Silent
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import tune
@@ -34,20 +34,6 @@ HELD: list[tuple[Kind, str, dict[str, Any]]] = [
     ("generation", "sparse", {**PULL, **EITHER, **BACK}),
     ("generation", "lora", {"decay": 1.0, **EITHER, **BACK, "r_drop": 1.0}),
 ]
-
-
-class Killed(Silent):
-    """Stops the training at a step, as Ctrl-C would."""
-
-    def __init__(self, step: int) -> None:
-        self.step, self.stage = step, ""
-
-    def start(self, stage: str, total: int) -> None:
-        self.stage = stage
-
-    def advance(self, done: int, **figures: float) -> None:
-        if self.stage == "tune" and done == self.step:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
