@@ -14,12 +14,16 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 import zogan
 from peak import peak_bytes
@@ -27,13 +31,14 @@ from peers import PEERS, adapt, adapters
 from zogan.config import Config, parse_config
 from zogan.data.batch import batch_size
 from zogan.models import open_base
+from zogan.models.device import device
 from zogan.progress import Silent
 from zogan.tasks import open_job
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
 from zogan.tasks.task import Monitor
 from zogan.train.checkpoint import Checkpoint
-from zogan.train.feed import Rows
+from zogan.train.feed import Features, Rows
 from zogan.train.loop import train
 
 ZOGAN = {"ours": "sparse", "full": "full", "lora": "lora", "head": "head"}
@@ -64,22 +69,43 @@ class Watch:
         self.points: list[Point] = []
         self._start = start
 
-    def over(self, job: Job) -> None:
-        """Watch this job's task. What the loop asks for, the figure on the validation rows, it is given."""
+    @contextmanager
+    def over(self, job: Job) -> Iterator[None]:
+        """Watch this job's task inside. What the loop asks for, the figure on the validation rows, it is given."""
         begun = time.perf_counter()
-        inner, held_out, size = job.task.monitor, job.examples("test"), batch_size(job.config.evaluate)
+        inner, of_features = job.task.monitor, Features.monitor
+        held_out, size = job.examples("test"), batch_size(job.config.evaluate)
         self._start += time.perf_counter() - begun  # reading what is held out is no part of tuning
 
-        def monitor(model: nn.Module, *rows: Any) -> Monitor:
-            validated = inner(model, *rows)
+        def watched(validated: Monitor, measure: Callable[[], Monitor]) -> Monitor:
             stopped, peak = time.perf_counter(), peak_bytes()
-            found = inner(model, held_out, size)
+            found = measure()
             figure = 1 - found.score[0] if job.task.name == "classification" else found.loss
             self.points.append(Point(stopped - self._start, figure, peak, validated.score))
             self._start += time.perf_counter() - stopped
             return validated
 
-        vars(job.task)["monitor"] = monitor
+        unseen: list[dict[str, Tensor]] = []  # of a body that does not change, once
+
+        def by_features(feed: Features, model: nn.Module) -> Monitor:
+            def measure() -> Monitor:
+                if not unseen:
+                    labels = torch.tensor([example.labels[0] for example in held_out])
+                    unseen.append({"features": feed.task.features(model, held_out, size), "labels": labels})
+                with patch.object(feed, "held_out", unseen[0]):
+                    return of_features(feed, model)
+
+            return watched(of_features(feed, model), measure)
+
+        with (
+            patch.object(
+                job.task,
+                "monitor",
+                lambda model, *rows: watched(inner(model, *rows), lambda: inner(model, held_out, size)),
+            ),
+            patch.object(Features, "monitor", by_features),
+        ):
+            yield
 
 
 def by_zogan(job: Job, file: Path) -> int:
@@ -117,18 +143,24 @@ def read(path: Path) -> tuple[str, Config]:
     return method, parse_config({**tree, "method": ZOGAN.get(method, "lora")}, folder=path.parent)
 
 
-def main() -> None:
-    method, config = read(Path(sys.argv[1]))
+def cell(path: Path) -> dict[str, Any]:
+    """Train what a file describes: the figures after each epoch, bytes of the result, parameters that trained."""
+    method, config = read(path)
     open_base(config.model)  # converted and fingerprinted before, as in any second run
     watch = Watch(time.perf_counter())
     with tempfile.TemporaryDirectory() as scratch:
         job = replace(open_job(config), cache=Path(scratch) / "cache")
-        watch.over(job)
         file = Path(scratch) / "result.safetensors"
-        trainable = by_zogan(job, file) if method in ZOGAN else by_peer(job, method, file)
+        with watch.over(job):
+            trainable = by_zogan(job, file) if method in ZOGAN else by_peer(job, method, file)
         size = file.stat().st_size
-    print(json.dumps({"points": [asdict(p) for p in watch.points], "file_bytes": size, "trainable": trainable}))
+    return {
+        "points": [asdict(p) for p in watch.points],
+        "file_bytes": size,
+        "trainable": trainable,
+        "device": device().type,
+    }
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(cell(Path(sys.argv[1]))))

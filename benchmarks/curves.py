@@ -15,6 +15,7 @@ SetFit is among the methods where its package is installed (`pip install --group
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import subprocess
@@ -82,14 +83,21 @@ def measured(config: Row, folder: Path, name: str) -> Row:
         folder: with the rows.
         name: for the message where it fails.
     """
-    path = folder / "cell.json"
-    path.write_text(json.dumps(config, sort_keys=True), encoding="utf-8")
+    path = written(config, folder)
     script = Path(__file__).with_name(SCRIPTS.get(config["method"], "curve_cell.py"))
     done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name}:\n{done.stderr}")
     found: Row = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+def written(config: Row, folder: Path) -> Path:
+    """A file with a cell's configuration, of its own name, where its rows are."""
+    text = json.dumps(config, sort_keys=True)
+    path = folder / f"cell-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 @dataclass

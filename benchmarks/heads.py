@@ -1,7 +1,7 @@
 """Claim: where a new head starts, and how fast it learns, decide more than which weights are chosen.
 
-MiniLM on the development settings, 0.5 % of the weights in all layers: each start at several rates of the head. The
-first variant is the one that the others are paired with.
+MiniLM on the development settings, 0.5 % of the weights in all layers: each start at several rates of the head and of
+the chosen weights. The first variant is the one that the others are paired with.
 
     python benchmarks/heads.py --data FOLDER [--settings banking77-5 sentiment-50] [--seeds 5] [--budget-minutes 60]
 """
@@ -11,15 +11,22 @@ from __future__ import annotations
 from methods import Row
 from study import run
 
-STARTS, RATES = ("normal", "means", "ridge", "logistic"), (0.002, 0.0005, 0.005)
+STARTS = ("normal", "logistic", "ridge", "means")
+RATES = ((0.002, 0.003), (0.0005, 0.003), (0.002, 0.001), (0.0005, 0.001), (0.005, 0.003))
+"""Of the head, and of the chosen weights."""
+
+
+def variant(start: str, head_rate: float, rate: float) -> Row:
+    return {
+        "budget": {"depth": "all"},
+        "train": {"head_start": start, "head_rate": head_rate, "epochs": 8, "batch_size": 32, "rate": rate},
+    }
+
 
 VARIANTS: dict[str, Row] = {
-    f"{start}, {rate:g}": {
-        "budget": {"depth": "all"},
-        "train": {"head_start": start, "head_rate": rate, "epochs": 8, "batch_size": 32, "rate": 0.003},
-    }
+    f"{start}, {head_rate:g}, {rate:g}": variant(start, head_rate, rate)
+    for head_rate, rate in RATES
     for start in STARTS
-    for rate in RATES
 }
 
 if __name__ == "__main__":

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import rankdata, t
 
-from curves import measured
-from development import SETTINGS, drawn
+from curves import SCRIPTS, measured, written
+from development import GENERATION, SETTINGS, drawn
 from methods import Row, merged
 from zogan.environment import environment
 
@@ -49,26 +52,65 @@ class Study:
     def key(self, setting: str, variant: str, seed: int) -> str:
         return json.dumps([setting, seed, self.variants[variant]], sort_keys=True)
 
-    def measure(self, settings: Sequence[str], seeds: int, data: Path, minutes: float) -> None:
-        """Run what is not kept yet: all variants of a setting after one another, then the next; then the next seed."""
+    def measure(self, settings: Sequence[str], seeds: int, data: Path, minutes: float, processes: int) -> list[str]:
+        """Run what is not kept yet: all variants of a setting after one another, then the next; then the next seed.
+
+        Args:
+            settings: names of development settings.
+            seeds: from 0.
+            data: folder with the tasks.
+            minutes: no cell is started after so many.
+            processes: how many cells run at once.
+
+        Returns:
+            What went wrong, by cell; the others ran all the same.
+        """
+        failed = []
         until = time.monotonic() + 60 * minutes
+        with tempfile.TemporaryDirectory() as scratch, several(processes) as pool:
+            running: dict[Future[Row], tuple[str, str, int]] = {}
+            missing = self._missing(settings, seeds, data, Path(scratch))
+            over = False
+            while not over or running:
+                while not over and len(running) < processes:
+                    over = time.monotonic() > until or (found := next(missing, None)) is None
+                    if not over and found is not None:
+                        (setting, variant, seed), config, folder = found
+                        name = f"{self.name} {setting} {variant} seed {seed}"
+                        future = pool.submit(measured if processes == 1 else beside, config, folder, name)
+                        running[future] = (setting, variant, seed)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    place = running.pop(future)
+                    if (error := future.exception()) is None:
+                        self._keep(*place, {**future.result(), "at_once": processes})
+                    else:
+                        failed.append(f"{place}: {error}")
+                        print(failed[-1], file=sys.stderr)
+        return failed
+
+    def _missing(
+        self, settings: Sequence[str], seeds: int, data: Path, scratch: Path
+    ) -> Iterator[tuple[tuple[str, str, int], Row, Path]]:
+        """Cells that are not kept, each with its configuration and the folder with its rows."""
         for seed in range(seeds):
             for setting in settings:
-                missing = [variant for variant in self.variants if self.key(setting, variant, seed) not in self.kept]
-                with tempfile.TemporaryDirectory() as scratch:
-                    base = drawn(setting, data, Path(scratch), seed) if missing else {}
-                    for variant in missing:
-                        if time.monotonic() > until:
-                            return
-                        self._run(setting, variant, seed, base, Path(scratch))
+                left = [variant for variant in self.variants if self.key(setting, variant, seed) not in self.kept]
+                if not left:
+                    continue
+                folder = scratch / f"{setting}-{seed}"
+                folder.mkdir()
+                base = drawn(setting, data, folder, seed)
+                for variant in left:
+                    change = self.variants[variant]
+                    config = merged(base, {part: value for part, value in change.items() if part != "method"})
+                    config["method"] = change.get("method", "ours")
+                    yield (setting, variant, seed), config, folder
 
-    def _run(self, setting: str, variant: str, seed: int, base: Row, folder: Path) -> None:
-        change = self.variants[variant]
-        config = merged(base, {part: value for part, value in change.items() if part != "method"})
-        config["method"] = change.get("method", "ours")
-        found = measured(config, folder, f"{self.name} {setting} {variant}")
+    def _keep(self, setting: str, variant: str, seed: int, found: Row) -> None:
         self.kept[self.key(setting, variant, seed)] = found
-        self.file.write_text(json.dumps({"cells": self.kept, "environment": environment()}, indent=1) + "\n")
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps({"cells": self.kept, "environment": environment()}, indent=1) + "\n")
+        partial.replace(self.file)
         print(f"{setting} {variant} seed {seed}: {found['points'][-1]}", file=sys.stderr)
 
     @property
@@ -99,7 +141,7 @@ class Study:
         pairs: dict[str, list[float]] = {method: [] for method in self.methods}
         ranks: dict[str, list[float]] = {method: [] for method in self.methods}
         for setting, figures in found.items():
-            sign = -1 if setting.startswith("e2e") else 1  # there it is a loss
+            sign = -1 if setting in GENERATION else 1  # there it is a loss
             whole = [s for s in range(seeds) if all(s in by_seed for by_seed in figures.values())]
             for seed in whole:
                 ranked = rankdata([-sign * figures[method][seed] for method in self.methods])
@@ -118,6 +160,25 @@ class Study:
         return "\n".join(lines) + "\n"
 
 
+def several(processes: int) -> Executor:
+    """What runs cells: processes that have imported everything already, or where it is one at a time, a thread."""
+    if processes == 1:
+        return ThreadPoolExecutor(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # each has a core, and no more
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["curve_cell"])
+    return ProcessPoolExecutor(processes, mp_context=context)
+
+
+def beside(config: Row, folder: Path, name: str) -> Row:
+    """A cell in this process, beside others: its figures are of use, and its seconds are not."""
+    if config["method"] in SCRIPTS:
+        return measured(config, folder, name)
+    from curve_cell import cell
+
+    return cell(written(config, folder))
+
+
 def mean(values: Sequence[float]) -> str:
     if not values:
         return "–"
@@ -133,21 +194,33 @@ def interval(differences: Sequence[float]) -> str:
     return f"{statistics.mean(differences):+.4f} ± {half:.4f}"
 
 
-def run(name: str, variants: Mapping[str, Row], doc: str | None, *, picked: bool = False) -> None:
+CLASSIFICATION = tuple(setting for setting in SETTINGS if setting not in GENERATION)
+
+
+def run(
+    name: str,
+    variants: Mapping[str, Row],
+    doc: str | None,
+    *,
+    picked: bool = False,
+    settings: Sequence[str] = CLASSIFICATION,
+) -> None:
     """The command line of a study."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with banking77/ and e2e-cleaned/")
-    usual = [setting for setting in SETTINGS if not setting.startswith("e2e")]
-    parser.add_argument("--settings", nargs="+", choices=sorted(SETTINGS), default=usual, help="these alone")
+    parser.add_argument("--settings", nargs="+", choices=sorted(SETTINGS), default=settings, help="these alone")
     parser.add_argument("--variants", nargs="+", choices=list(variants), default=list(variants), help="these alone")
     parser.add_argument("--seeds", type=int, default=5, help="from 0; each draws its own training rows")
     parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="start no cell after so many")
+    parser.add_argument("--processes", type=int, default=1, help="cells at once; seconds are comparable at one alone")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where to keep the figures")
     options: Any = parser.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     kept = {variant: variants[variant] for variant in options.variants}
     study = Study(name, kept, options.results / f"study-{name}.json", picked)
-    study.measure(options.settings, options.seeds, options.data, options.budget_minutes)
+    failed = study.measure(options.settings, options.seeds, options.data, options.budget_minutes, options.processes)
     text = study.table(options.settings, options.seeds)
     (options.results / f"study-{name}.md").write_text(text, encoding="utf-8")
     print(text)
+    if failed:
+        raise SystemExit("\n".join(failed))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from zogan.errors import ModelError
 from zogan.models.base import Base
 from zogan.models.cut import stacks
+from zogan.models.device import device, onto_device
 from zogan.weights import TensorInfo, headers, read_tensor
 
 
@@ -64,7 +65,7 @@ class Lean:
                 place.module._parameters[place.attribute] = None
         for index in sorted(wanted - self.held):
             for place in self._places[index]:
-                tensor = read_tensor(place.info).to(place.dtype)
+                tensor = read_tensor(place.info).to(device(), place.dtype)
                 place.module._parameters[place.attribute] = nn.Parameter(tensor, requires_grad=place.trainable)
         self.held = wanted
 
@@ -106,6 +107,7 @@ class Lean:
             self.model.get_submodule(module)._parameters[attribute] = nn.Parameter(
                 torch.zeros(parameter.shape, dtype=parameter.dtype)
             )
+        onto_device(self.model)
 
 
 def _stored(names: Mapping[str, str], name: str) -> str:

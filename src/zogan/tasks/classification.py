@@ -18,6 +18,7 @@ from zogan.data.batch import BatchSize, batch_size
 from zogan.data.rows import Row, TextRow
 from zogan.errors import DataError, ModelError, nearest
 from zogan.models import Base, Pooling
+from zogan.models.device import onto_device
 from zogan.progress import Progress, Silent
 from zogan.tasks.classifier import FEATURE_SCALE, Classifier, new_head
 from zogan.tasks.inference import batches, evaluating
@@ -59,11 +60,11 @@ class Classification:
                 whole = models.load_classifier(self.base, dtype=dtype, empty=empty)
                 if whole.config.pad_token_id is None:
                     whole.config.pad_token_id = self.tokenizer.pad_token_id
-                kept: nn.Module = whole
-                return kept
+                return whole if empty else onto_device(whole)
             body = models.load_body(self.base, dtype=dtype, empty=empty)
         head = new_head(body.config.get_text_config().hidden_size, len(self.labels), seed=seed)
-        return Classifier(body, head, self.pooling).train(body.training)
+        model = Classifier(body, head, self.pooling).train(body.training)
+        return model if empty else onto_device(model)
 
     def head(self, model: nn.Module) -> tuple[str, ...]:
         """See `Task`."""

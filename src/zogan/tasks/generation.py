@@ -17,6 +17,7 @@ from zogan.data.batch import BatchSize, batch_size
 from zogan.data.rows import DialogueRow, Row
 from zogan.errors import DataError, ModelError
 from zogan.models import Base
+from zogan.models.device import onto_device
 from zogan.progress import Progress, Silent
 from zogan.tasks.answers import greedy
 from zogan.tasks.inference import batches, evaluating
@@ -61,7 +62,7 @@ class Generation:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model: nn.Module = models.load_causal(self.base, dtype=dtype, empty=empty)
-        return model
+        return model if empty else onto_device(model)
 
     def head(self, model: nn.Module) -> tuple[str, ...]:
         """See `Task`. Nothing is new."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from zogan.data.batch import batch_size, bucketed
 from zogan.models.cut import stacks
+from zogan.models.device import device, finish, onto_device
 from zogan.progress import Progress, Silent
 from zogan.select import select
 from zogan.tasks.inference import evaluating, to_device
@@ -154,16 +155,14 @@ def few_layers(job: Job, count: int) -> tuple[nn.Module, int]:
 def _pace(job: Job, kind: str, made: Sequence[tuple[nn.Module, int]], typical: list[int], largest: list[int]) -> Pace:
     """What a kind of run costs."""
     begun = time.perf_counter()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     few, more = ((copy.deepcopy(model), layers) for model, layers in made)
-    batch = _collated(job, typical, device)
+    batch = _collated(job, typical)
     longest = max(len(job.examples("train")[row].ids) for row in largest)
     part = largest[: max(1, KEPT_TOKENS // longest)]
     grown = len(largest) / len(part)
     runs, taken, optimiser = [], [], 0.0
     for model, _ in (few, more):
-        model.to(device)
-        run, measured, stepped = _runner(job, kind, model, batch, _collated(job, part, device))
+        run, measured, stepped = _runner(job, kind, onto_device(model), batch, _collated(job, part))
         runs.append(run)
         taken.append(int(grown * measured))
         optimiser = stepped
@@ -175,8 +174,7 @@ def _pace(job: Job, kind: str, made: Sequence[tuple[nn.Module, int]], typical: l
         for place, run in enumerate(runs):
             start = time.perf_counter()
             run()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
+            finish()
             times[place].append(time.perf_counter() - start)
     one, other = map(min, times)  # what else runs on the machine only adds
     between = more[1] - few[1]
@@ -263,8 +261,8 @@ def kept_bytes(model: nn.Module, run: Callable[[], Tensor]) -> int:
     return sum(seen.values())
 
 
-def _collated(job: Job, rows: list[int], device: torch.device) -> Batch:
-    return to_device(job.task.collate([job.examples("train")[row] for row in rows]), device)
+def _collated(job: Job, rows: list[int]) -> Batch:
+    return to_device(job.task.collate([job.examples("train")[row] for row in rows]), device())
 
 
 def _read(job: Job) -> float:
@@ -286,7 +284,7 @@ def _key(job: Job, kind: str, batches: list[list[int]]) -> str:
         job.config.budget.memory is None,  # the allocator does as the budget asks
         job.config.train.precision,
         torch.get_num_threads(),
-        torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        torch.cuda.get_device_name() if device().type == "cuda" else device().type,
         {name: version(name) for name in ("zogan", "torch", "transformers")},
     ]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()

@@ -20,6 +20,7 @@ from transformers import get_scheduler
 from zogan.config import TrainConfig
 from zogan.data.batch import batch_counts, batch_size, bucketed
 from zogan.errors import ZoganError
+from zogan.models.device import onto_device
 from zogan.progress import Progress
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
@@ -167,6 +168,7 @@ def train(
     if not trained or not feed.lengths:
         raise ZoganError("there is nothing to train" if not trained else "there are no rows to train on")
     accelerator = _accelerator(settings.precision)
+    onto_device(model)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         return _train(
@@ -312,7 +314,8 @@ def _accelerator(precision: str) -> Accelerator:
         AcceleratorState._reset_state()
     # Full fine-tuning trains what the loss may not reach, such as a pooler.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    return Accelerator(mixed_precision=wanted, kwargs_handlers=[unused])
+    # What of a model is not in memory cannot be moved; the rest is where it belongs.
+    return Accelerator(device_placement=False, mixed_precision=wanted, kwargs_handlers=[unused])
 
 
 def _step(
