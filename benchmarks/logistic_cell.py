@@ -40,7 +40,7 @@ def main() -> None:
     x, y = {}, {}
     for split in ("train", "validation"):
         examples = job.examples(split)
-        x[split] = job.task.features(model, examples, size).numpy()
+        x[split] = job.task.features(model, examples, size).cpu().numpy()
         y[split] = np.array([example.labels[0] for example in examples])
     fits = [LogisticRegression(C=penalty, max_iter=1000).fit(x["train"], y["train"]) for penalty in PENALTIES]
     scores = []
@@ -51,7 +51,7 @@ def main() -> None:
     seconds, peak = time.perf_counter() - start, peak_bytes()
     held_out = job.examples("test")
     truth = np.array([example.labels[0] for example in held_out])
-    right = float((fits[best].predict(job.task.features(model, held_out, size).numpy()) == truth).mean())
+    right = float((fits[best].predict(job.task.features(model, held_out, size).cpu().numpy()) == truth).mean())
     trainable = fits[best].coef_.size + fits[best].intercept_.size
     point = {"seconds": seconds, "figure": right, "peak_bytes": peak, "validation": scores[best]}
     print(json.dumps({"points": [point], "file_bytes": 4 * trainable, "trainable": trainable}))
