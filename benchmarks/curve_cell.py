@@ -123,7 +123,7 @@ def by_peer(job: Job, peer: str, file: Path) -> int:
         model.get_parameter(name).requires_grad_(True)
         head.add(name)
     rates = {
-        name: settings.head_rate if name in head else job.config.rate
+        name: job.config.head_rate if name in head else job.config.rate
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }

@@ -127,7 +127,9 @@ class TrainConfig(Section):
     rate: Annotated[float, Field(gt=0)] | None = Field(
         None, description="learning rate of the chosen weights; by method and task where absent"
     )
-    head_rate: Annotated[float, Field(gt=0)] = Field(0.002, description="learning rate of a new head")
+    head_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="learning rate of a new head; by the number of labels where absent: 0.002, from 10 on 0.005"
+    )
     head_start: HeadStart = Field(
         "normal",
         description="a new head before the first step: small random values, or fitted to the base's features: "
@@ -300,6 +302,9 @@ A step without a dense optimiser costs little beyond its tokens, so that small b
 time, and of each row of a text more is learnt than of its one label.
 """
 
+HEAD_RATE, MANY_LABELS, HEAD_RATE_OF_MANY = 0.002, 10, 0.005
+"""Learning rate of a new head where the configuration gives none: with many labels each has few rows to learn from."""
+
 GENERATION_RATE = 0.0015
 """Learning rate of the chosen weights for generation, where the configuration gives none: batches are small there."""
 
@@ -360,6 +365,18 @@ class Config(Section):
         if self.train.rate is not None:
             return self.train.rate
         return GENERATION_RATE if (self.task, self.method) == ("generation", "sparse") else METHOD_RATES[self.method]
+
+    @property
+    def head_rate(self) -> float:
+        """Learning rate of a new head in force; a job has the one that its labels ask for."""
+        return HEAD_RATE if self.train.head_rate is None else self.train.head_rate
+
+    def for_labels(self, number: int) -> Config:
+        """What hangs on the number of labels, given in full."""
+        if self.task != "classification" or self.train.head_rate is not None:
+            return self
+        rate = HEAD_RATE if number < MANY_LABELS else HEAD_RATE_OF_MANY
+        return self.model_copy(update={"train": self.train.model_copy(update={"head_rate": rate})})
 
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:

@@ -18,6 +18,7 @@ from zogan.tasks.job import Job
 from zogan.train import depth, tune
 from zogan.train.depth import at_depth, options_for, selection_for
 from zogan.train.job import Tuned
+from zogan.train.plan import Plan
 
 MakeJob = Callable[..., Job]
 LAYERS = 5
@@ -127,6 +128,22 @@ def test_a_given_depth_stays(make: MakeJob) -> None:
     job = make(budget={"depth": 2})
     assert at_depth(job, 4) is job
     assert at_depth(make(), 4).config.budget.depth == 4
+
+
+def test_fewer_layers_change_more_of_their_weights(make: MakeJob) -> None:
+    every = selection_for(make(budget={"depth": "all"}))
+    few = selection_for(make(budget={"depth": 2}))
+    assert few.count == every.count
+    assert all(f"layers.{LAYERS - 1}." in name or f"layers.{LAYERS - 2}." in name for name in few.positions)
+    # One layer is a fifth of them, and cannot change more than all of its weights.
+    top = selection_for(make(budget={"depth": 1, "density": 0.3}))
+    assert top.count == sum(rows * columns for rows, columns in top.shapes.values())
+
+
+def test_layers_that_are_not_in_memory_count_too(make: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = selection_for(make(budget={"depth": 2}))
+    monkeypatch.setattr("zogan.train.held.plan_for", lambda job, need: Plan(LAYERS - 2, 1, 0))
+    assert chosen(selection_for(make(budget={"depth": 2, "memory": "1GB"}))) == chosen(whole)
 
 
 def test_time_and_a_given_depth_contradict_each_other(make: MakeJob) -> None:

@@ -181,6 +181,8 @@ def value_of(config: Config, key: str) -> Any:
     """The value in force under a dotted key."""
     if key == "train.rate":
         return config.rate
+    if key == "train.head_rate":
+        return config.head_rate
     found: Any = config
     for part in key.split("."):
         found = getattr(found, part)

@@ -28,6 +28,7 @@ def select(
     exclude: str | None = None,
     whole: Iterable[str] = (),
     frozen: Iterable[str] = (),
+    elsewhere: int = 0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Selection:
@@ -37,7 +38,7 @@ def select(
         model: any `torch.nn.Module`; it is left as it was.
         batches: a few batches, such as `itertools.islice(loader, 8)`.
         criterion: gradient, fisher, contribution, magnitude, movement, random, or one of an installed package.
-        density: share of the eligible matrices to choose, 0 to 1.
+        density: how much to choose: this share, 0 to 1, of the eligible matrices and of what is elsewhere.
         allocation: the best over the whole model, in each tensor, or, of elements, in each output row.
         pattern: what is chosen as one: single weights, rows, columns, blocks, or channels and heads with all that is
             coupled to them. Whole units give hardware dense work.
@@ -47,6 +48,8 @@ def select(
         exclude: regular expression over parameter names that may not.
         whole: parameters that shall train whole, such as a new head.
         frozen: parameters that may not be chosen, whatever `include` says.
+        elsewhere: number of weights, such as those of frozen layers, that may not be chosen and that `density` is a
+            share of as well: fewer layers then change more of their weights.
         seed: of the random criterion.
         progress: who is told how far it is.
 
@@ -84,6 +87,7 @@ def select(
         allocation=allocation,
         seed=seed,
         random=criterion == "random",
+        elsewhere=elsewhere,
         pattern=pattern,
         block=block,
         progress=progress,

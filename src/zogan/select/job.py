@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
+from zogan.select.saliency import eligible
 from zogan.sparse.selection import Selection
 from zogan.tasks.balance import drawn_by, weighed, weights_of
 from zogan.tasks.job import Job
@@ -83,6 +84,7 @@ def select_for(
         exclude=settings.exclude,
         whole=job.task.head(model),
         frozen=frozen,
+        elsewhere=_elsewhere(job, model, frozen),
         seed=seed,
         progress=progress,
     )
@@ -95,3 +97,17 @@ def select_for(
         "zogan": version("zogan"),
     }
     return Selection(chosen.positions, chosen.shapes, chosen.whole, meta)
+
+
+def _elsewhere(job: Job, model: nn.Module, frozen: Collection[str]) -> int:
+    """Weights that could be chosen if nothing were frozen, and are not: of layers that need not even be in memory."""
+    if not frozen:
+        return 0
+    settings, seed = job.config.select, job.config.train.seed
+
+    def weights(model: nn.Module, but: Collection[str]) -> int:
+        whole = {*job.task.head(model), *but}
+        found = eligible(model, include=settings.include, exclude=settings.exclude, whole=whole)
+        return sum(weight.numel() for weight in found.values())
+
+    return weights(job.task.model(seed=seed, empty=True), ()) - weights(model, frozen)

@@ -67,6 +67,7 @@ def choose(
     allocation: str,
     seed: int,
     random: bool,
+    elsewhere: int = 0,
     pattern: str = "elements",
     block: int = 16,
     progress: Progress | None = None,
@@ -82,10 +83,11 @@ def choose(
         loss: what one batch gives.
         criterion: how weights are scored.
         weights: parameter name to parameter, all that may be chosen.
-        density: share of those weights to choose, 0 to 1.
+        density: how many to choose: this share, 0 to 1, of those weights and of what is elsewhere; all of them at most.
         allocation: `global`, `tensor` or, of elements, `row`.
         seed: of the `random` criterion.
         random: whether scores are drawn at random.
+        elsewhere: number of weights that may not be chosen, and that the share is of as well.
         pattern: `elements`, `rows`, `columns`, `blocks` or `coupled`.
         block: side of a block.
 
@@ -104,10 +106,10 @@ def choose(
     shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
     candidates: Candidates | Units
     if pattern == "elements":
-        candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
+        candidates = Candidates(shapes, _count(shapes, elsewhere, density), allocation, criterion.score)
     else:
         grids = grids_of(model, shapes, pattern=pattern, block=block)
-        candidates = Units(grids, shapes, _count(shapes, density), allocation, criterion.score)
+        candidates = Units(grids, shapes, _count(shapes, elsewhere, density), allocation, criterion.score)
     names = {parameter: name for name, parameter in weights.items()}
 
     def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
@@ -136,7 +138,7 @@ def choose(
     if len(touched) < len(shapes):
         # Weights that the loss never reaches (an unused pooler) count neither as candidates nor in the share.
         shapes = {name: shapes[name] for name in sorted(touched)}
-        candidates.narrow(shapes, _count(shapes, density))
+        candidates.narrow(shapes, _count(shapes, elsewhere, density))
     if criterion.fold is None:
         _add_without_gradient(candidates, touched, seed if random else None)
     positions = candidates.choose()
@@ -148,9 +150,10 @@ def choose(
     )
 
 
-def _count(shapes: Mapping[str, tuple[int, int]], density: float) -> int:
+def _count(shapes: Mapping[str, tuple[int, int]], elsewhere: int, density: float) -> int:
+    here = sum(rows * columns for rows, columns in shapes.values())
     # Rounded down: a share is a promise.
-    return max(1, int(density * sum(rows * columns for rows, columns in shapes.values())))
+    return max(1, min(here, int(density * (here + elsewhere))))
 
 
 def _matrix(folded: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from zogan.errors import ConfigError
 from zogan.select.candidates import MULTIPLE
 from zogan.tasks.job import Job
 from zogan.train.calibration import Calibration, Pace
-from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volumes_of, work_of
+from zogan.train.cost import Form, Volume, Volumes, Work, chosen_of, form_of, forward, volumes_of, work_of
 from zogan.train.depth import deepest
 from zogan.train.filling import resident_bytes
 from zogan.train.hidden import DTYPES, bytes_wanted
@@ -170,7 +170,7 @@ class Estimator:
             return form.parameters
         if setting.method == "lora":
             return self.job.config.lora.rank * form.sides + self.head
-        chosen = int(self.job.config.budget.density * sum(form.layers[-self._depth(setting) :]))
+        chosen = chosen_of(form, self.job.config.budget.density, self._depth(setting))
         return chosen + self.head + self._adapters(setting)
 
     def _adapters(self, setting: Setting) -> int:
@@ -222,7 +222,7 @@ class Estimator:
         stored = max(info.nbytes // max(info.numel, 1) for info in headers(self.job.base.folder).values())
         head = 4 * self.head
         if setting.method == "sparse":
-            share = self.job.config.budget.density
+            share = min(self.job.config.budget.density * len(self.form.layers) / self._depth(setting), 1.0)
             entropy = -(share * math.log2(share) + (1 - share) * math.log2(1 - share)) / share if share < 1 else 0.0
             adapters = self._adapters(setting)
             return int((trainable - self.head - adapters) * (2 * stored + entropy / 8)) + head + 4 * adapters

@@ -226,7 +226,7 @@ def _looks_back(settings: RegularizeConfig) -> bool:
 
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
     head = set(job.task.head(model))
-    return {name: config.train.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
+    return {name: config.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
 
 
 def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, str]:

@@ -54,7 +54,7 @@ class Sizes:
         return self.program + self.rest + max(held, streamed)
 
     def _used(self, depth: int, density: float) -> int:
-        chosen = density * sum(self.layers[len(self.layers) - depth :]) / 4
+        chosen = min(density * sum(self.layers), sum(self.layers[len(self.layers) - depth :])) / 4
         # The selection has one dense gradient, in fp32 and folded; writing a value needs a copy of none.
         training = self.activations * self.trained * depth + 3 * self.largest
         return int(LOGITS_BYTES + VALUE_BYTES * chosen + max(training, self.activations * self.measured))
