@@ -37,7 +37,8 @@ def select(
     Args:
         model: any `torch.nn.Module`; it is left as it was.
         batches: a few batches, such as `itertools.islice(loader, 8)`.
-        criterion: gradient, fisher, contribution, magnitude, movement, random, or one of an installed package.
+        criterion: gradient, relative, fisher, contribution, magnitude, movement, random, or one of an installed
+            package.
         density: how much to choose: this share, 0 to 1, of the eligible matrices and of what is elsewhere.
         allocation: the best over the whole model, in each tensor, or, of elements, in each output row.
         pattern: what is chosen as one: single weights, rows, columns, blocks, or channels and heads with all that is

@@ -15,7 +15,7 @@ from torch import Tensor
 from zogan.errors import ConfigError, nearest
 
 Fold = Callable[[Tensor, Tensor], Tensor]
-"""(weight, gradient of one batch's mean loss) to what is summed over batches, elementwise."""
+"""(weight, gradient of one batch's mean loss), each (out, in), to what is summed over batches, of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Criterion:
 CRITERIA: dict[str, Criterion] = {
     # |Σ dL/dw|: first-order change of the loss by a small step (GPS, arXiv:2312.10136; SPEFT, arXiv:2412.13488).
     "gradient": Criterion(lambda weight, grad: grad, torch.abs),
+    # |Σ g / ‖g of the weight's input feature‖|: a few features of large activation have the largest gradients in every
+    # row, and chosen by them alone all rows change the same few columns. Their scale is taken out, as the diagonal of
+    # K-FAC's input factor does (arXiv:1503.05671, section 3), and as Wanda does with weights (arXiv:2306.11695).
+    "relative": Criterion(lambda weight, grad: _over_columns(grad), torch.abs),
     # Σ (dL/dw)²: diagonal of the empirical Fisher information (FISH mask, arXiv:2111.09839, eq. 3).
     "fisher": Criterion(lambda weight, grad: grad.square(), lambda total: total),
     # |Σ w dL/dw|: first-order change of the loss if the weight were zero (SNIP, arXiv:1810.02340, eq. 5).
@@ -44,6 +48,10 @@ CRITERIA: dict[str, Criterion] = {
     # Uniform scores are drawn by the saliency pass, from the seed.
     "random": Criterion(None, lambda weight: weight),
 }
+
+
+def _over_columns(grad: Tensor) -> Tensor:
+    return grad / grad.norm(dim=0, keepdim=True).clamp_min(torch.finfo(grad.dtype).tiny)
 
 
 def find(name: str) -> Criterion:

@@ -17,7 +17,8 @@ from zogan.select.criteria import Criterion
 from zogan.select.folding import folding
 from zogan.select.grids import grids_of
 from zogan.select.units import Units
-from zogan.sparse.layer import is_matrix
+from zogan.sparse.gradient import conv1d
+from zogan.sparse.layer import is_matrix, kernel_of
 from zogan.sparse.selection import Selection
 
 Loss = Callable[[nn.Module, Any], Tensor]
@@ -111,6 +112,7 @@ def choose(
         grids = grids_of(model, shapes, pattern=pattern, block=block)
         candidates = Units(grids, shapes, _count(shapes, elsewhere, density), allocation, criterion.score)
     names = {parameter: name for name, parameter in weights.items()}
+    lying = {module.weight for module in model.modules() if kernel_of(module) is conv1d}
 
     def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
         name = names[parameter]
@@ -118,7 +120,10 @@ def choose(
         if criterion.fold is not None and grad is not None:
             with torch.no_grad():
                 # In fp32: the square of a small fp16 gradient would be 0.
-                folded = criterion.fold(parameter.float(), grad.float())
+                weight, gradient = parameter.float(), grad.float()
+                # A criterion may look along input features: those are the rows of a Conv1D.
+                turned = parameter in lying
+                folded = criterion.fold(weight.T, gradient.T).T if turned else criterion.fold(weight, gradient)
                 if not torch.isfinite(folded.sum()):  # one pass, and no copy: what is not finite stays so in the sum
                     raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
                 candidates.add(name, _matrix(folded))
