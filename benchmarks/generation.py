@@ -13,22 +13,26 @@ from methods import Row
 from quality import RATES
 from study import run
 
-OURS = (0.003, 0.0015, 0.006)
+OURS = (0.015, 0.03, 0.0075)
+
+
+def chosen(criterion: str, rate: float, **train: int) -> Row:
+    return {"train": {"rate": rate, **train}, "select": {"criterion": criterion, "allocation": "row"}}
+
 
 VARIANTS: dict[str, Row] = {
-    **{f"ours, {rate:g}": {"train": {"rate": rate}} for rate in OURS},
+    **{f"ours, {rate:g}": chosen("relative", rate) for rate in OURS},
     **{
         f"{method}, {rate:g}": {"method": method, "train": {"rate": rate}}
         for method in ("lora", "full")
         for rate in RATES[method]
     },
-    "one epoch, 0.003": {"train": {"rate": 0.003, "epochs": 1}},
-    "second stage, 0.003": {"train": {"rate": 0.003}, "adapters": {"two_stage": "always"}},
-    "second stage, 0.0015": {"train": {"rate": 0.0015}, "adapters": {"two_stage": "always"}},
-    "contribution, 0.003": {"train": {"rate": 0.003}, "select": {"criterion": "contribution"}},
-    "fisher, 0.003": {"train": {"rate": 0.003}, "select": {"criterion": "fisher"}},
-    "random, 0.003": {"train": {"rate": 0.003}, "select": {"criterion": "random"}},
-    "global, 0.003": {"train": {"rate": 0.003}, "select": {"allocation": "global"}},
+    "one epoch, 0.03": chosen("relative", 0.03, epochs=1),
+    "second stage, 0.015": {**chosen("relative", 0.015), "adapters": {"two_stage": "always"}},
+    **{f"gradient, {rate:g}": chosen("gradient", rate) for rate in (0.0015, 0.003, 0.006)},
+    **{f"random, {rate:g}": chosen("random", rate) for rate in (0.0125, 0.025)},
+    "contribution, 0.003": chosen("contribution", 0.003),
+    "fisher, 0.003": chosen("fisher", 0.003),
     **{f"shira, {rate:g}": {"method": "shira", "train": {"rate": rate}} for rate in (0.002, 0.006)},
 }
 
