@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zogan.errors import ConfigError, nearest
 
@@ -16,6 +16,11 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 """What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
+
+ParameterKind = Literal["matrices", "biases", "norms", "embeddings"]
+"""What is chosen from: elements of matrices and of embeddings, and vectors that train whole: biases and norms."""
+
+PARAMETER_KINDS: tuple[ParameterKind, ...] = get_args(ParameterKind)
 
 HeadStart = Literal["normal", "means", "ridge", "logistic"]
 """Where a new head starts: small random values, class means, the ridge solution, or logistic regression."""
@@ -80,6 +85,11 @@ class SelectConfig(Section):
         "elements", description="what is chosen as one: weights, rows, columns, blocks, or coupled channels and heads"
     )
     block: Annotated[int, Field(ge=2)] = Field(16, description="pattern blocks: side of a block, weights")
+    parameters: Annotated[tuple[ParameterKind, ...], Field(min_length=1)] = Field(
+        ("matrices",),
+        description="what is chosen from. matrices, embeddings (not tied): elements; biases, norms: all that "
+        "may change train whole, and count against budget.density",
+    )
     batches: Annotated[int, Field(ge=1)] = Field(8, description="batches that the saliency pass reads")
     include: str = Field(".*", description="regular expression over names of tensors that may change")
     exclude: str | None = Field(None, description="regular expression over names of tensors that may not")
@@ -88,6 +98,20 @@ class SelectConfig(Section):
     def _rows_are_allotted_elements(self) -> SelectConfig:
         if self.allocation == "row" and self.pattern != "elements":
             raise ValueError(f"allocation 'row' is for pattern 'elements', not {self.pattern!r}: take global or tensor")
+        return self
+
+    @field_validator("parameters")
+    @classmethod
+    def _each_kind_once(cls, given: tuple[ParameterKind, ...]) -> tuple[ParameterKind, ...]:
+        return tuple(kind for kind in PARAMETER_KINDS if kind in given)
+
+    @model_validator(mode="after")
+    def _embeddings_are_chosen_by_element(self) -> SelectConfig:
+        if "embeddings" in self.parameters and self.pattern != "elements":
+            raise ValueError(
+                f"of embeddings single weights can be chosen, not {self.pattern!r}: take pattern elements, or leave "
+                "embeddings out of select.parameters"
+            )
         return self
 
 

@@ -25,6 +25,7 @@ DEFINITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "relative": lambda w, g: (g / g.norm(dim=1, keepdim=True).clamp_min(1e-30)).sum(0).abs(),
     "fisher": lambda w, g: (g * g).sum(0),
     "contribution": lambda w, g: (w * g.sum(0)).abs(),
+    "second_order": lambda w, g: (w * g - 0.5 * (w * g) ** 2).sum(0).abs(),
     "movement": lambda w, g: -(w * g).sum(0),
     "magnitude": lambda w, g: w.abs(),
 }
@@ -42,6 +43,8 @@ BY_HAND = {
     ],
     "fisher": [[8.0, 37.0], [5.0, 10.0]],
     "contribution": [[0.0, 14.0], [1.5, 8.0]],
+    # By hand: w g is [[2, -12], [-0.5, -12]], then [[-2, -2], [-1, 4]].
+    "second_order": [[4.0, 88.0], [2.125, 88.0]],
     "movement": [[0.0, 14.0], [1.5, 8.0]],
     "magnitude": [[1.0, 2.0], [0.5, 4.0]],
 }

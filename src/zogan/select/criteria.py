@@ -42,6 +42,9 @@ CRITERIA: dict[str, Criterion] = {
     "fisher": Criterion(lambda weight, grad: grad.square(), lambda total: total),
     # |Σ w dL/dw|: first-order change of the loss if the weight were zero (SNIP, arXiv:1810.02340, eq. 5).
     "contribution": Criterion(lambda weight, grad: weight * grad, torch.abs),
+    # |Σ (w dL/dw − (w dL/dw)²/2)|: the same to the second order, the curvature by the diagonal of the empirical Fisher
+    # information (Optimal Brain Damage, 1989; LLM-Pruner, arXiv:2305.11627, eq. 5).
+    "second_order": Criterion(lambda weight, grad: weight * grad * (1 - weight * grad / 2), torch.abs),
     # −Σ w dL/dw: weights that training would move away from zero (arXiv:2005.07683, eq. 3).
     "movement": Criterion(lambda weight, grad: weight * grad, torch.neg),
     "magnitude": Criterion(None, torch.abs),
@@ -51,7 +54,8 @@ CRITERIA: dict[str, Criterion] = {
 
 
 def _over_columns(grad: Tensor) -> Tensor:
-    return grad / grad.norm(dim=0, keepdim=True).clamp_min(torch.finfo(grad.dtype).tiny)
+    norms: Tensor = torch.linalg.vector_norm(grad, dim=0, keepdim=True)
+    return grad / norms.clamp_min(torch.finfo(grad.dtype).tiny)
 
 
 def find(name: str) -> Criterion:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
-from zogan.select.saliency import eligible
+from zogan.select.eligible import eligible
 from zogan.sparse.selection import Selection
 from zogan.tasks.balance import drawn_by, weighed, weights_of
 from zogan.tasks.job import Job
@@ -52,8 +52,9 @@ def select_for(
         progress: who is told how far it is.
 
     Returns:
-        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read, and
-        what the chosen weights of each tensor score together (`worth`).
+        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read, what
+        the chosen weights of each tensor score together (`worth`) and, where more than matrices may be chosen, how
+        many of each kind are (`parameters`).
     """
     settings, seed = job.config.select, job.config.train.seed
     model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
@@ -79,6 +80,7 @@ def select_for(
         allocation=settings.allocation,
         pattern=settings.pattern,
         block=settings.block,
+        parameters=settings.parameters,
         loss=loss,
         include=settings.include,
         exclude=settings.exclude,

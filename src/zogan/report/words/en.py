@@ -120,6 +120,7 @@ WORDS: dict[str, str] = {
     "{kind} with {kind_share}.",
     "places.outside": "Outside the layers",
     "places.outside.item": "{changed} changed ({share})",
+    "places.vectors": "Biases and norms: {changed} changed ({share})",
     "places.none": "None of the base's weights changed.",
     "places.new": "New, beside the base's weights:",
     "places.adapter": "an adapter ({count} tensors)",

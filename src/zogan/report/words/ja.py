@@ -122,6 +122,7 @@ WORDS: dict[str, str] = {
     "行列 {kind}（同{kind_share}）です。",
     "places.outside": "層の外",
     "places.outside.item": "{changed}個を変更（{share}）",
+    "places.vectors": "バイアスと正規化層：{changed}個を変更（{share}）",
     "places.none": "元のモデルの重みは変更されていません。",
     "places.new": "元の重みとは別に追加されたもの：",
     "places.adapter": "アダプターのテンソル{count}個",
