@@ -1,23 +1,35 @@
 """Claim: which weights are chosen matters less than where the head starts, and the default is as good as any.
 
 Each criterion, allocation and density on the development settings; random positions are the rival that a criterion has
-to beat. The first variant is the one that the others are paired with.
+to beat. Then other kinds of parameters in the place of some elements: vectors that train whole, and embeddings. The
+first variant is the one that the others are paired with.
 
     python benchmarks/criteria.py --data FOLDER [--settings banking77-5 sentiment-50] [--seeds 5] [--budget-minutes 60]
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 from methods import Row
 from study import run
 from zogan.select.criteria import CRITERIA
 
 ALLOCATIONS, DENSITIES = ("global", "tensor", "row"), (0.005, 0.001, 0.02)
+KINDS = (
+    ("matrices", "biases"),
+    ("matrices", "norms"),
+    ("matrices", "biases", "norms"),
+    ("matrices", "embeddings"),
+    ("matrices", "biases", "norms", "embeddings"),
+    ("biases", "norms"),
+)
+LATER = "second_order"
 
 
-def variant(criterion: str, allocation: str, density: float) -> Row:
+def variant(criterion: str, allocation: str, density: float, **select: Any) -> Row:
     return {
-        "select": {"criterion": criterion, "allocation": allocation},
+        "select": {"criterion": criterion, "allocation": allocation, **select},
         "budget": {"depth": "all", "density": density},
         "train": {"epochs": 8, "batch_size": 32, "rate": 0.003},
     }
@@ -28,6 +40,18 @@ VARIANTS: dict[str, Row] = {
     f"{criterion}, {allocation}, {density:.1%}": variant(criterion, allocation, density)
     for density in DENSITIES
     for criterion in CRITERIA
+    if criterion != LATER
+    for allocation in ALLOCATIONS
+}
+# After those, so that the nights before this one go on where they were.
+VARIANTS |= {
+    f"gradient, global, {density:.1%}, {' + '.join(kinds)}": variant("gradient", "global", density, parameters=[*kinds])
+    for density in (0.005, 0.02)  # below that vectors alone pass the share
+    for kinds in KINDS
+}
+VARIANTS |= {
+    f"{LATER}, {allocation}, {density:.1%}": variant(LATER, allocation, density)
+    for density in DENSITIES
     for allocation in ALLOCATIONS
 }
 

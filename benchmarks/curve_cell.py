@@ -5,7 +5,9 @@
 CELL.json is a zogan configuration whose `method` is ours, full, lora, or a peer of peers.py; its test rows are those
 held out. All train in zogan's own loop. The clock starts when everything is imported, and goes on through rows, model,
 selection and a prefix cache that no other cell has filled; only while the figure is taken it stands still. (The loop's
-checkpoint at an epoch's end counts, for each method alike.)
+checkpoint at an epoch's end counts, for each method alike.) Two keys are no configuration's: `peer: {density: …}` gives
+a peer as many values as that share of the matrices, and `after: {answers: …, unrelated: FILE}` asks for what after.py
+measures of a text's tuning, once the clock has stopped.
 """
 
 from __future__ import annotations
@@ -26,15 +28,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import zogan
+from after import Asked, Tune, after, patched
 from peak import peak_bytes
 from peers import PEERS, adapt, adapters
 from zogan.config import Config, parse_config
-from zogan.data.batch import batch_size
+from zogan.data.batch import batch_size, bucketed
 from zogan.models import open_base
 from zogan.models.device import device
 from zogan.progress import Silent
+from zogan.select.job import SALIENCY_EPOCH
 from zogan.tasks import open_job
 from zogan.tasks.classifier import Classifier
+from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import Monitor
 from zogan.train.checkpoint import Checkpoint
@@ -108,57 +113,95 @@ class Watch:
             yield
 
 
-def by_zogan(job: Job, file: Path) -> int:
+@dataclass(frozen=True)
+class Asking:
+    """What a cell asks for, besides its configuration.
+
+    Args:
+        method: ours, full, lora, head, or a peer.
+        density: of a peer's values; its own rank where None.
+        after: what to measure afterwards.
+    """
+
+    method: str
+    density: float | None = None
+    after: Asked | None = None
+
+
+def by_zogan(job: Job, file: Path) -> tuple[int, Tune]:
     tuned = zogan.tune(job)
     tuned.patch.save(file)
-    return tuned.trainable
+    return tuned.trainable, patched(job, tuned.patch)
 
 
-def by_peer(job: Job, peer: str, file: Path) -> int:
+def by_peer(job: Job, peer: str, density: float | None, file: Path) -> tuple[int, Tune]:
     settings, head = job.config.train, set()
     model = job.task.model(seed=settings.seed, dtype=job.dtype)
     body = model.body if isinstance(model, Classifier) else model
-    adapt(body, peer, seed=settings.seed)
+    feed = Rows(job, batch_size(job.config.evaluate))
+    if PEERS[peer].by_gradient:
+        add_gradients(job, model, feed)
+    adapt(body, peer, seed=settings.seed, density=density)
+    model.zero_grad()
     for name in job.task.head(model):
         model.get_parameter(name).requires_grad_(True)
         head.add(name)
     rates = {
-        name: settings.head_rate if name in head else job.config.rate
+        name: job.config.head_rate if name in head else job.config.rate
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder), peer)
-        feed = Rows(job, batch_size(job.config.evaluate))
         train(model, feed, rates, settings, checkpoint, log=None, progress=Silent())
     save_file({**adapters(body), **{name: model.get_parameter(name).detach() for name in sorted(head)}}, file)
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad), lambda base: model
 
 
-def read(path: Path) -> tuple[str, Config]:
+def add_gradients(job: Job, model: nn.Module, feed: Rows) -> None:
+    """The loss's gradient in each parameter, dense: summed over as many batches as ours are selected by."""
+    settings = job.config.train
+    order = bucketed(feed.lengths, batch_size(settings), seed=settings.seed, epoch=SALIENCY_EPOCH)
+    model.eval()
+    for rows in order[: job.config.select.batches]:
+        total, targets = feed.loss(model, to_device(feed.batch(rows), next(model.parameters()).device))
+        (total / targets).backward()  # type: ignore[no-untyped-call]
+
+
+def read(path: Path) -> tuple[Asking, Config]:
     tree = json.loads(path.read_text(encoding="utf-8"))
-    method = tree["method"]
+    method, peer, asked = tree["method"], tree.pop("peer", {}), tree.pop("after", None)
     if method not in {*ZOGAN, *PEERS}:
         raise SystemExit(f"method {method!r} is none of {', '.join([*ZOGAN, *PEERS])}")
-    return method, parse_config({**tree, "method": ZOGAN.get(method, "lora")}, folder=path.parent)
+    if peer and method not in PEERS:
+        raise SystemExit(f"`peer` is for {', '.join(PEERS)}, not for {method}")
+    if asked is not None:
+        asked = Asked(asked["answers"], path.parent / asked["unrelated"])
+    config = parse_config({**tree, "method": ZOGAN.get(method, "lora")}, folder=path.parent)
+    return Asking(method, peer.get("density"), asked), config
 
 
 def cell(path: Path) -> dict[str, Any]:
     """Train what a file describes: the figures after each epoch, bytes of the result, parameters that trained."""
-    method, config = read(path)
+    asking, config = read(path)
     open_base(config.model)  # converted and fingerprinted before, as in any second run
     watch = Watch(time.perf_counter())
     with tempfile.TemporaryDirectory() as scratch:
         job = replace(open_job(config), cache=Path(scratch) / "cache")
         file = Path(scratch) / "result.safetensors"
         with watch.over(job):
-            trainable = by_zogan(job, file) if method in ZOGAN else by_peer(job, method, file)
+            if asking.method in ZOGAN and asking.density is None:
+                trainable, tune = by_zogan(job, file)
+            else:
+                trainable, tune = by_peer(job, asking.method, asking.density, file)
         size = file.stat().st_size
+        found = {"after": after(job, tune, asking.after)} if asking.after else {}
     return {
         "points": [asdict(p) for p in watch.points],
         "file_bytes": size,
         "trainable": trainable,
         "device": device().type,
+        **found,
     }
 
 

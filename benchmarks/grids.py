@@ -16,6 +16,7 @@ def at(
     *,
     head_rate: float | None = None,
     start: str | None = None,
+    criterion: str = "gradient",
     **budget: Any,
 ) -> Row:
     """A setting; with depth or density it is one of ours, and chosen by row unless `allocation` says otherwise."""
@@ -27,7 +28,8 @@ def at(
     if not budget:
         return {"train": train}
     allocation = budget.pop("allocation", "row")
-    return {"train": train, "budget": budget, "select": {"allocation": allocation}}
+    chosen = {"allocation": allocation} | ({"criterion": criterion} if criterion != "gradient" else {})
+    return {"train": train, "budget": budget, "select": chosen}
 
 
 def pairs(batch_size: int, rate: float, steps: int) -> Row:
@@ -39,15 +41,14 @@ def pairs(batch_size: int, rate: float, steps: int) -> Row:
 GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     ("e2e-cleaned", 300): {
         "ours": [
+            at(2, 3e-2, 1, depth="all", criterion="relative"),
+            at(2, 6e-3, 1, depth="all", density=0.02, criterion="random"),
+            at(2, 1.5e-2, 1, depth=15, criterion="relative"),
+            at(2, 2.5e-2, 1, depth="all", criterion="random"),
+            at(2, 3e-3, 1, depth="all"),
             at(2, 3e-3, 1, depth=15),
             at(2, 1.5e-3, 2, depth=15),
             at(2, 3e-3, 1, depth=20),
-            at(2, 1.5e-3, 2, depth=20),
-            at(4, 1.5e-3, 2, depth=20, density=0.01),
-            at(2, 3e-3, 1, depth="all"),
-            at(2, 1.5e-3, 2, depth="all"),
-            at(4, 2e-3, 2, depth=15),
-            at(2, 3e-3, 1, depth=10),
         ],
         "full": [at(4, 1e-4, 1), at(4, 1e-4, 2), at(8, 1e-4, 2), at(2, 5e-5, 1), at(2, 1e-4, 1), at(4, 2e-4, 1)],
         "lora": [at(2, 2e-3, 1), at(2, 1e-3, 2), at(4, 2e-3, 1), at(2, 4e-3, 1), at(1, 1e-3, 1), at(8, 1e-3, 2)],

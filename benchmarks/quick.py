@@ -26,7 +26,7 @@ from zogan.demo.dialogues import clean, cut, read
 
 TRAIN, HELD_OUT = 60, 60
 GRID = {
-    "ours": [at(2, 3e-3, 2, depth=15), at(2, 3e-3, 2, depth="all")],
+    "ours": [at(2, 3e-2, 2, depth="all", criterion="relative"), at(2, 1.5e-2, 2, depth=15, criterion="relative")],
     "full": [at(4, 1e-4, 2)],
     "lora": [at(2, 2e-3, 2)],
     "shira": [at(2, 3e-3, 2)],

@@ -3,7 +3,7 @@
 A study is a name and a mapping of variants. Those whose names are the same up to the first comma may be one method at
 several rates: then the one that is best on the validation rows counts, for each setting and seed. The others are paired
 with the first. Each cell is a process of its own and is kept as soon as it is done, so that a table can grow over
-several runs.
+several runs. Where cells have figures besides the loss, a second table has them.
 """
 
 from __future__ import annotations
@@ -121,16 +121,21 @@ class Study:
             found.setdefault(variant.partition(",")[0] if self.picked else variant, []).append(variant)
         return found
 
+    def best(self, setting: str, method: str, seed: int) -> tuple[Row, Row] | None:
+        """The cell and the epoch's end that validate best of a method's variants; None until all are measured."""
+        keys = [self.key(setting, variant, seed) for variant in self.methods[method]]
+        if not all(key in self.kept for key in keys):
+            return None
+        found = [(self.kept[key], point) for key in keys for point in self.kept[key]["points"]]
+        return min(found, key=lambda pair: pair[1]["validation"])
+
     def figures(self, setting: str, seeds: int) -> dict[str, dict[int, float]]:
         """By method and seed: the figure on the held-out rows, at the epoch and rate that are best on validation."""
-        found: dict[str, dict[int, float]] = {}
-        for method, variants in self.methods.items():
-            found[method] = {}
+        found: dict[str, dict[int, float]] = {method: {} for method in self.methods}
+        for method, by_seed in found.items():
             for seed in range(seeds):
-                keys = [self.key(setting, variant, seed) for variant in variants]
-                if all(key in self.kept for key in keys):
-                    points = [point for key in keys for point in self.kept[key]["points"]]
-                    found[method][seed] = min(points, key=lambda point: point["validation"])["figure"]
+                if pair := self.best(setting, method, seed):
+                    by_seed[seed] = pair[1]["figure"]
         return found
 
     def table(self, settings: Sequence[str], seeds: int) -> str:
@@ -158,6 +163,28 @@ class Study:
             rank = f"{statistics.mean(ranks[method]):.2f}" if ranks[method] else "–"
             lines.append("| " + " | ".join([method, *cells, interval(pairs[method]), rank]) + " |")
         return "\n".join(lines) + "\n"
+
+    def beside(self, settings: Sequence[str], seeds: int) -> str:
+        """Markdown: what cells of a generation have measured besides the loss, where there are such, at the picked
+        rate: chrF of answers, and by how much the loss on unrelated text rose from the base's (nats a token)."""
+        found: dict[str, dict[str, list[Row]]] = {}
+        for setting in settings:
+            for method in self.methods:
+                pairs = [pair for seed in range(seeds) if (pair := self.best(setting, method, seed))]
+                if cells := [cell["after"] for cell, _ in pairs if "after" in cell]:
+                    found.setdefault(setting, {})[method] = cells
+        if not found:
+            return ""
+        heads = [f"{setting}, {what}" for setting in found for what in ("chrF", "rise of unrelated loss")]
+        lines = ["| " + " | ".join(["method", *heads]) + " |", "| --- " * (len(heads) + 1) + "|"]
+        for method in self.methods:
+            figures = []
+            for by_method in found.values():
+                cells = by_method.get(method, [])
+                figures.append(mean([cell["chrf"] for cell in cells]))
+                figures.append(mean([cell["unrelated"] - cell["unrelated_before"] for cell in cells]))
+            lines.append("| " + " | ".join([method, *figures]) + " |")
+        return "\n" + "\n".join(lines) + "\n"
 
 
 def several(processes: int) -> Executor:
@@ -219,7 +246,7 @@ def run(
     kept = {variant: variants[variant] for variant in options.variants}
     study = Study(name, kept, options.results / f"study-{name}.json", picked)
     failed = study.measure(options.settings, options.seeds, options.data, options.budget_minutes, options.processes)
-    text = study.table(options.settings, options.seeds)
+    text = study.table(options.settings, options.seeds) + study.beside(options.settings, options.seeds)
     (options.results / f"study-{name}.md").write_text(text, encoding="utf-8")
     print(text)
     if failed:

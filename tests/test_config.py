@@ -72,6 +72,19 @@ def test_output_rows_are_allotted_single_weights(path: Path) -> None:
         load_config(path, ["select.allocation=row", "select.pattern=blocks"])
 
 
+def test_kinds_of_parameters_are_a_list(path: Path) -> None:
+    assert load_config(path).select.parameters == ("matrices",)
+    assert load_config(path, ["select.parameters=[norms, matrices, norms]"]).select.parameters == ("matrices", "norms")
+    with pytest.raises(ConfigError, match=r"select\.parameters = \[\]: "):
+        load_config(path, ["select.parameters=[]"])
+    with pytest.raises(
+        ConfigError, match=r"select\.parameters\.1 = 'norm': Input should be 'matrices', 'biases', 'norms'"
+    ):
+        load_config(path, ["select.parameters=[matrices, norm]"])
+    with pytest.raises(ConfigError, match="of embeddings single weights can be chosen, not 'rows': take pattern elem"):
+        load_config(path, ["select.parameters=[matrices, embeddings]", "select.pattern=rows"])
+
+
 def test_a_missing_key_is_named(path: Path) -> None:
     path.write_text("model: base\n")
     with pytest.raises(ConfigError, match="key 'task' is missing; key 'data' is missing"):

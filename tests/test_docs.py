@@ -160,6 +160,7 @@ def rows(section: type[BaseModel], prefix: str = "") -> list[str]:
             continue
         default = "none" if field.default is None else f"`{field.default}`"
         default = default.lower() if annotation is bool else default
+        default = f"`[{', '.join(field.default)}]`" if isinstance(field.default, tuple) else default
         default = "**required**" if field.is_required() else default
         lines.append(f"| `{prefix}{name}` | {values(annotation, field.metadata)} | {default} | {field.description} |")
     return lines
@@ -176,6 +177,8 @@ def values(annotation: Any, metadata: list[Any]) -> str:
             return "bytes, or a text such as `6GB`"
         parts = [part.metadata if isinstance(part, FieldInfo) else [part] for part in annotation.__metadata__]
         return values(get_args(annotation)[0], [item for part in parts for item in part])
+    if get_origin(annotation) is tuple:
+        return f"a list of {values(get_args(annotation)[0], [])}"
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
     bounds = [item for item in metadata if isinstance(item, BaseMetadata)]

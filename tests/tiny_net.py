@@ -28,6 +28,37 @@ class Net(nn.Module):
         return logits
 
 
+class OwnRMSNorm(nn.Module):
+    """A norm that is told by its name and its one vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x * x.square().mean(-1, keepdim=True).add(1e-6).rsqrt()
+
+
+class Normed(nn.Module):
+    """An embedding that is tied to nothing, two norms and an unused one, two matrices, one of which has a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(10, 8)
+        self.norm = nn.LayerNorm(8)
+        self.up = nn.Linear(8, 16)
+        self.scale = OwnRMSNorm(16)
+        self.down = nn.Linear(16, 8, bias=False)
+        self.spare = nn.LayerNorm(8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        hidden = self.scale(self.up(self.norm(self.embedding(ids))).relu())
+        logits: Tensor = self.head(self.down(hidden).mean(1))
+        return logits
+
+
 def loss(model: nn.Module, batch: Batch) -> Tensor:
     """Mean cross-entropy."""
     return nn.functional.cross_entropy(model(batch[0]).float(), batch[1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from zogan.errors import ConfigError, nearest
 
@@ -16,6 +16,11 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 """What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
+
+ParameterKind = Literal["matrices", "biases", "norms", "embeddings"]
+"""What is chosen from: elements of matrices and of embeddings, and vectors that train whole: biases and norms."""
+
+PARAMETER_KINDS: tuple[ParameterKind, ...] = get_args(ParameterKind)
 
 HeadStart = Literal["normal", "means", "ridge", "logistic"]
 """Where a new head starts: small random values, class means, the ridge solution, or logistic regression."""
@@ -80,6 +85,11 @@ class SelectConfig(Section):
         "elements", description="what is chosen as one: weights, rows, columns, blocks, or coupled channels and heads"
     )
     block: Annotated[int, Field(ge=2)] = Field(16, description="pattern blocks: side of a block, weights")
+    parameters: Annotated[tuple[ParameterKind, ...], Field(min_length=1)] = Field(
+        ("matrices",),
+        description="what is chosen from. matrices, embeddings (not tied): elements; biases, norms: all that "
+        "may change train whole, and count against budget.density",
+    )
     batches: Annotated[int, Field(ge=1)] = Field(8, description="batches that the saliency pass reads")
     include: str = Field(".*", description="regular expression over names of tensors that may change")
     exclude: str | None = Field(None, description="regular expression over names of tensors that may not")
@@ -88,6 +98,20 @@ class SelectConfig(Section):
     def _rows_are_allotted_elements(self) -> SelectConfig:
         if self.allocation == "row" and self.pattern != "elements":
             raise ValueError(f"allocation 'row' is for pattern 'elements', not {self.pattern!r}: take global or tensor")
+        return self
+
+    @field_validator("parameters")
+    @classmethod
+    def _each_kind_once(cls, given: tuple[ParameterKind, ...]) -> tuple[ParameterKind, ...]:
+        return tuple(kind for kind in PARAMETER_KINDS if kind in given)
+
+    @model_validator(mode="after")
+    def _embeddings_are_chosen_by_element(self) -> SelectConfig:
+        if "embeddings" in self.parameters and self.pattern != "elements":
+            raise ValueError(
+                f"of embeddings single weights can be chosen, not {self.pattern!r}: take pattern elements, or leave "
+                "embeddings out of select.parameters"
+            )
         return self
 
 
@@ -127,7 +151,9 @@ class TrainConfig(Section):
     rate: Annotated[float, Field(gt=0)] | None = Field(
         None, description="learning rate of the chosen weights; by method and task where absent"
     )
-    head_rate: Annotated[float, Field(gt=0)] = Field(0.002, description="learning rate of a new head")
+    head_rate: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="learning rate of a new head; by the number of labels where absent: 0.002, from 10 on 0.005"
+    )
     head_start: HeadStart = Field(
         "normal",
         description="a new head before the first step: small random values, or fitted to the base's features: "
@@ -300,6 +326,9 @@ A step without a dense optimiser costs little beyond its tokens, so that small b
 time, and of each row of a text more is learnt than of its one label.
 """
 
+HEAD_RATE, MANY_LABELS, HEAD_RATE_OF_MANY = 0.002, 10, 0.005
+"""Learning rate of a new head where the configuration gives none: with many labels each has few rows to learn from."""
+
 GENERATION_RATE = 0.0015
 """Learning rate of the chosen weights for generation, where the configuration gives none: batches are small there."""
 
@@ -360,6 +389,18 @@ class Config(Section):
         if self.train.rate is not None:
             return self.train.rate
         return GENERATION_RATE if (self.task, self.method) == ("generation", "sparse") else METHOD_RATES[self.method]
+
+    @property
+    def head_rate(self) -> float:
+        """Learning rate of a new head in force; a job has the one that its labels ask for."""
+        return HEAD_RATE if self.train.head_rate is None else self.train.head_rate
+
+    def for_labels(self, number: int) -> Config:
+        """What hangs on the number of labels, given in full."""
+        if self.task != "classification" or self.train.head_rate is not None:
+            return self
+        rate = HEAD_RATE if number < MANY_LABELS else HEAD_RATE_OF_MANY
+        return self.model_copy(update={"train": self.train.model_copy(update={"head_rate": rate})})
 
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:

@@ -33,3 +33,15 @@ def test_another_density_chooses_more(tuned: Path, capsys: pytest.CaptureFixture
 def test_a_method_that_chooses_nothing_is_refused(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = failure(["select", "--set", "method=full"], capsys)
     assert line == "zogan.yaml: method 'full' chooses no weights. Only method: sparse does"
+
+
+def test_how_many_of_which_kind_are_chosen(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys = ["--set", "output=kinds", "--set", "select.parameters=[norms,matrices]", "--set", "budget.density=0.2"]
+    tree = printed_json(["select", *keys], capsys)
+    counts = tree["parameters"]
+    assert sum(counts.values()) == tree["chosen"] == sum(tree["tensors"].values())
+    assert 0.19 < tree["share"] <= 0.2
+    out = printed_text(["select", "--quiet", *keys], capsys)
+    line = f"of the matrices that may change: {counts['matrices']:,} in matrices, {counts['norms']:,} in norms\n"
+    assert line in out
+    assert "biases and norms" in out

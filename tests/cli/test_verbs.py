@@ -91,7 +91,7 @@ def test_pilot_ends_with_the_answer_the_figures_and_the_report(
 
 def test_select_says_where_the_weights_lie(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = text(["select"], capsys)
-    assert out.startswith("5 weights chosen, 2.5 % of the matrices that they stand in")
+    assert out.startswith("5 weights chosen, 2.5 % of the matrices that may change\n")
     tree = result(["select"], capsys)
     assert (tree["chosen"], tree["share"]) == (5, 0.025)
     assert tree["tensors"] == {"layer.0.q.weight": 2, "layer.1.q.weight": 3}

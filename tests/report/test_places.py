@@ -62,3 +62,13 @@ def test_no_change_is_lost(tensors: dict[str, tuple[int, tuple[int, ...]]]) -> N
     assert sum(places.by_layer().values()) == sum(places.by_kind().values())
     assert all(cell.share <= 1 for cell in places.cells.values())
     assert math.isfinite(Cell(0, 0).share)
+
+
+def test_vectors_are_told_apart_from_matrices() -> None:
+    places = locate(
+        {"layer.0.q.weight": (2, (4, 4)), "layer.0.q.bias": (4, (4,)), "norm.weight": (3, (4,)), "layer.1.n": (0, (4,))}
+    )
+    assert places.vectors == Cell(7, 8)
+    assert places.kinds == ("q",)
+    assert places.outside == {}
+    assert places.changed == 9

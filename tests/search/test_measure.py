@@ -15,7 +15,9 @@ from zogan.search import measure as module
 from zogan.search.measure import Outcome, first_rows, measure, without_test
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
+from zogan.train import tune
 from zogan.train.depth import selection_for
+from zogan.train.job import Tuned
 
 
 @pytest.fixture(autouse=True)
@@ -124,6 +126,38 @@ def test_the_first_rung_has_a_ninth_of_the_rows(tmp_path: Path) -> None:
     run(job, tmp_path / "search", rungs=rungs)
     assert [rung for rung, _ in rungs] == ["rows", "epochs"]
     assert first_rows(open_tiny(tmp_path / "a", "new head", "search.rows=6")) is None
+
+
+@pytest.mark.parametrize("two_stage", ["always", "auto"])
+def test_a_second_stage_counts_in_cost_and_where_it_is_kept_in_score(
+    tmp_path: Path, two_stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tuned] = []
+
+    def watched(*given: Any, **options: Any) -> Tuned:
+        seen.append(tune(*given, **options))
+        return seen[-1]
+
+    monkeypatch.setattr(module, "tune", watched)
+    overrides = ["train.epochs=2", "train.patience=null", "search.rows=5"]
+    if two_stage == "auto":
+        overrides.append("adapters.rate=1e-9")  # which cannot pay
+    rungs: list[tuple[str, float]] = []
+    job = open_tiny(tmp_path / "a", "new head", f"adapters.two_stage={two_stage}", *overrides)
+    outcome, _ = run(job, tmp_path / "search", rungs=rungs)
+    one_stage, _ = run(open_tiny(tmp_path / "a", "new head", *overrides), tmp_path / "search")
+    for tuned, score in zip(seen, (rungs[0][1], outcome.score), strict=False):
+        assert tuned.second is not None
+        assert tuned.second.kept == (two_stage == "always")
+        decided = tuned.second.epochs if tuned.second.kept else tuned.epochs
+        assert score == min(epoch.validation_score for epoch in decided)[0]
+    second = seen[1].second
+    assert second is not None
+    assert outcome.epochs == 4
+    assert outcome.seconds > seen[1].epochs[-1].seconds + second.epochs[-1].seconds
+    assert outcome.trainable == one_stage.trainable + (second.trainable if second.kept else 0)
+    if two_stage == "auto":
+        assert outcome.score == one_stage.score
 
 
 def test_what_a_setting_costs_counts_a_selection_that_was_there(tmp_path: Path) -> None:

@@ -15,15 +15,34 @@ from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Silent
 from zogan.search import run as module
 from zogan.search.measure import measure
+from zogan.search.priors import Gain, Prior, features_of
 from zogan.search.result import Found
 from zogan.tasks import open_job
 
 FEW = {"keys": "train.(rate|head_rate|epochs)", "trials": 4}
 
+KNOWN = tuple(
+    Prior(
+        name=name,
+        task="classification",
+        method="sparse",
+        features=features_of("classification", rows=rows, labels=3),
+        settings=settings,
+        gain=Gain(mean=0.1, error=0.01, pairs=5),
+    )
+    for name, rows, settings in (
+        ("like", 48, {"train.rate": 0.001, "train.epochs": 4}),
+        ("bigger", 500, {"train.head_rate": 0.001}),
+        ("beyond", 60, {"train.rate": 1.0}),
+    )
+)
+"""A table of which one entry is outside of the tiny job's space."""
+
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(module, "read_priors", tuple)  # what is drawn, and no more
 
 
 def project(folder: Path, kind: Any = "new head", **search: Any) -> Path:
@@ -37,6 +56,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Found:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("whole")
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        patch.setattr(module, "read_priors", tuple)
         return zogan.search(tiny_config(project(folder / "a")))
 
 
@@ -86,6 +106,31 @@ def test_it_goes_on_where_it_was_and_ends_as_it_would_have(tmp_path: Path, whole
     assert scores(again) == scores(whole)
     assert scores(zogan.search(tiny_config(folder))) == scores(again)
     assert not (folder / "search" / "trials").exists()
+
+
+def test_what_was_good_on_other_tasks_comes_after_what_is_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def searched(folder: str, *overrides: str) -> tuple[Found, list[str]]:
+        notes = Notes()
+        given = tiny_config(tmp_path / "a", f"search.folder={tmp_path / folder}", *overrides)
+        return zogan.search(given, progress=notes), [note for note in notes.kept if note.startswith("tried first")]
+
+    project(tmp_path / "a")
+    monkeypatch.setattr(module, "read_priors", lambda: KNOWN)
+    first, told = searched("search", "search.trials=2")
+    assert [first.changes(trial) for trial in first.trials] == [{}, {"train.rate": 0.001, "train.epochs": 4}]
+    assert told == ["tried first: the configured settings, then 1 that were good on other tasks: like"]
+    # Called again it goes on, and tells and tries nothing twice.
+    again, told = searched("search")
+    assert told == ["tried first: the configured settings, then 1 that were good on other tasks: bigger"]
+    assert again.changes(again.trials[2]) == {"train.head_rate": 0.001}
+    assert len({str(trial.settings) for trial in again.trials}) == len(again.trials) == 4
+    assert searched("search")[1] == []
+    assert scores(searched("whole")[0]) == scores(again)
+    # Another table is no other study.
+    monkeypatch.setattr(module, "read_priors", tuple)
+    assert scores(searched("search")[0]) == scores(again)
 
 
 def test_the_test_rows_are_not_looked_at(whole: Found) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tiny_project import tiny_config, write_project
 from zogan.errors import ConfigError
+from zogan.search import space as module
 from zogan.search.space import Between, OneOf, Space, space_for, value_of, with_settings
 from zogan.tasks import open_job
 
@@ -31,6 +32,10 @@ def test_a_classifier_with_a_new_head(tmp_path: Path) -> None:
     assert found.values["train.rate"] == Between(0.003 / 6, 0.012)
     assert found.values["train.head_rate"] == Between(0.002 / 6, 0.008)
     assert found.values["train.batch_size"] == OneOf((8, 16, 32, 64))
+    assert found.values["regularize.label_smoothing"] == OneOf((0.0, 0.05, 0.1))
+    assert found.values["regularize.average"] == OneOf((0.0, 0.3))
+    assert found.values["regularize.decay"] == OneOf((0.0, 1.0))
+    assert found.values["adapters.two_stage"] == OneOf(("never", "auto"))
     assert found.configured["train.epochs"] == 3
     assert found.configured["train.rate"] == 0.003
 
@@ -42,6 +47,8 @@ def test_a_classifier_with_a_new_head(tmp_path: Path) -> None:
         ("generation", "sparse", "select.criterion", "train.head_rate"),
         ("new head", "lora", "lora.rank", "budget.density"),
         ("new head", "head", "train.head_rate", "train.rate"),
+        ("new head", "head", "regularize.average", "regularize.decay"),
+        ("new head", "lora", "regularize.decay", "adapters.two_stage"),
     ],
 )
 def test_only_what_the_job_has(tmp_path: Path, kind: str, method: str, has: str, lacks: str) -> None:
@@ -62,6 +69,11 @@ def test_values_that_the_configuration_refuses_are_left_out(tmp_path: Path) -> N
     found = space(tmp_path, "new head", "select.pattern=rows", "budget.time=0.9").values
     assert found["select.allocation"] == OneOf(("global", "tensor"))
     assert "budget.depth" not in found
+
+
+def test_a_second_stage_needs_what_makes_adapters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert "adapters.two_stage" not in space(tmp_path, "new head").values
 
 
 def test_keys_that_are_named(tmp_path: Path) -> None:

@@ -34,11 +34,15 @@ def finish(study: Study, limit: int | None = None, score: float = 0.5) -> dict[s
 
 def test_the_first_trial_is_what_is_configured_to_the_digit(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    study.begin([SPACE.configured])
-    study.begin([SPACE.configured])
-    assert study.counts().waiting == 1
+    other = {"a": 1, "b": 0.02}
+    assert study.begin([SPACE.configured]) == [SPACE.configured]
+    assert study.begin([SPACE.configured, other]) == [other]
+    assert study.begin([SPACE.configured, other]) == []
+    assert study.counts().waiting == 2
     assert finish(study) == SPACE.configured
     assert study.results()[0].score == 0.5
+    assert finish(study) == other
+    assert study.begin([SPACE.configured, other]) == []
 
 
 def test_what_is_drawn_does_not_hang_on_who_draws(tmp_path: Path) -> None:

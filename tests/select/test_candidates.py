@@ -110,3 +110,16 @@ def test_threshold_is_right_where_the_sample_misleads() -> None:
     scores = torch.zeros(100_000)
     scores[1::3] = 1.0  # a stride that the sample may fall between
     assert int((scores >= threshold(scores, 30_000, sample=100)).sum()) >= 30_000
+
+
+def test_of_a_tensor_whose_rows_are_no_neurons_the_best_are_taken() -> None:
+    shapes = {"layer": (4, 8), "table": (4, 8)}
+    found = Candidates(shapes, 16, "row", torch.abs, rowless={"table"})
+    folded = torch.zeros(4, 8)
+    folded[1] = torch.arange(1.0, 9.0)  # of the four rows one is ever seen
+    for name in shapes:
+        for _ in range(2):
+            found.add(name, folded)
+    chosen = found.choose()
+    assert chosen["table"].tolist() == list(range(8, 16))
+    assert (chosen["layer"] // 8).bincount(minlength=4).tolist() == [2, 2, 2, 2]

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from tiny_net import Net, batches, gradients, loss
 from zogan.errors import ConfigError
@@ -21,8 +22,10 @@ NAMES = ("up.weight", "down.weight")
 # Of weights w and the gradients of all batches g (batches, rows, columns), as docs/methods.md has them.
 DEFINITIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "gradient": lambda w, g: g.sum(0).abs(),
+    "relative": lambda w, g: (g / g.norm(dim=1, keepdim=True).clamp_min(1e-30)).sum(0).abs(),
     "fisher": lambda w, g: (g * g).sum(0),
     "contribution": lambda w, g: (w * g.sum(0)).abs(),
+    "second_order": lambda w, g: (w * g - 0.5 * (w * g) ** 2).sum(0).abs(),
     "movement": lambda w, g: -(w * g).sum(0),
     "magnitude": lambda w, g: w.abs(),
 }
@@ -33,8 +36,15 @@ ROWS = [(torch.tensor([1.0, 3.0]), torch.tensor([2.0, -1.0])), (torch.tensor([-2
 # By hand: t xᵀ is [[2, 6], [-1, -3]], then [[-2, 1], [-2, 1]]; their sum [[0, 7], [-3, -2]].
 BY_HAND = {
     "gradient": [[0.0, 7.0], [3.0, 2.0]],
+    # The columns' norms are √5 and √45, then √8 and √2.
+    "relative": [
+        [abs(2 / 5**0.5 - 2 / 8**0.5), 6 / 45**0.5 + 1 / 2**0.5],
+        [1 / 5**0.5 + 2 / 8**0.5, abs(1 / 2**0.5 - 3 / 45**0.5)],
+    ],
     "fisher": [[8.0, 37.0], [5.0, 10.0]],
     "contribution": [[0.0, 14.0], [1.5, 8.0]],
+    # By hand: w g is [[2, -12], [-0.5, -12]], then [[-2, -2], [-1, 4]].
+    "second_order": [[4.0, 88.0], [2.125, 88.0]],
     "movement": [[0.0, 14.0], [1.5, 8.0]],
     "magnitude": [[1.0, 2.0], [0.5, 4.0]],
 }
@@ -59,7 +69,7 @@ def test_scores_by_hand(name: str) -> None:
     with torch.no_grad():
         layer.weight.copy_(WEIGHT)
     grads = [torch.autograd.grad((layer(x) * t).sum(), layer.weight)[0] for x, t in ROWS]
-    assert scores(find(name), layer.weight.detach(), grads).tolist() == BY_HAND[name]
+    assert scores(find(name), layer.weight.detach(), grads).tolist() == [pytest.approx(row) for row in BY_HAND[name]]
     kept = select(layer, ROWS, criterion=name, density=0.25, loss=lambda model, row: (model(row[0]) * row[1]).sum())
     assert kept.positions["weight"].tolist() == [int(torch.tensor(BY_HAND[name]).argmax())]
 
@@ -87,6 +97,20 @@ def test_what_is_chosen_is_what_the_definition_says(name: str) -> None:
     kept = torch.cat([dense[part].reshape(-1)[found.positions[part]] for part in NAMES])
     best = torch.cat([total.reshape(-1) for total in dense.values()]).topk(found.count).values
     torch.testing.assert_close(kept.sort().values, best.sort().values)
+
+
+def test_input_features_of_a_conv1d_are_its_rows() -> None:
+    lying, standing = Conv1D(4, 6), nn.Linear(6, 4, bias=False)
+    with torch.no_grad():
+        standing.weight.copy_(lying.weight.T)
+        lying.bias.zero_()
+    x = torch.randn(3, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([100.0, 1, 1, 1, 1, 1])
+    found = [
+        select(layer, [x], criterion="relative", density=0.3, loss=lambda model, x: model(x).square().sum())
+        for layer in (lying, standing)
+    ]
+    turned = torch.arange(24).reshape(6, 4).T.reshape(-1)[found[1].positions["weight"]]
+    assert found[0].positions["weight"].tolist() == turned.sort().values.tolist()
 
 
 def test_random_is_the_seeds_and_no_weights() -> None:

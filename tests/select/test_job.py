@@ -143,3 +143,26 @@ def test_a_model_in_memory_is_used_and_left_as_it_was(make: MakeJob) -> None:
 def test_a_base_in_half_precision_is_scored_in_fp32(make: MakeJob, dtype: torch.dtype) -> None:
     job = make(dtype=dtype, budget={"density": 0.02})
     assert same(select_for(job), select_for(job, job.task.model(seed=0, dtype=torch.float32)))
+
+
+def test_the_section_says_of_what_is_chosen(make: MakeJob) -> None:
+    kinds = ["norms", "matrices", "biases", "embeddings"]
+    found = select_for(make(select={"parameters": kinds}, budget={"density": 0.2}))
+    assert found.meta["parameters"].keys() == {*kinds}
+    assert all(found.meta["parameters"].values())
+    assert sum(found.meta["parameters"].values()) == found.count
+    assert found.whole[:2] == ("head.weight", "head.bias")
+    assert "body.embeddings.LayerNorm.weight" in found.vectors
+    assert "body.encoder.layer.1.attention.self.query.bias" in found.vectors
+    assert not any(name.startswith("body.pooler") for name in found.vectors)  # the loss does not reach it
+    assert len(found.positions["body.embeddings.word_embeddings.weight"])
+
+
+def test_tied_embeddings_are_not_chosen(make: MakeJob) -> None:
+    found = select_for(
+        make("generation", select={"parameters": ["matrices", "embeddings", "norms"]}, budget={"density": 0.1})
+    )
+    assert found.meta["parameters"]["embeddings"] == 0
+    assert len(found.vectors) == 2 * 2 + 1
+    with pytest.raises(ConfigError, match="the model has no embeddings that may be chosen"):
+        select_for(make("generation", select={"parameters": ["embeddings"]}))

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers.pytorch_utils import Conv1D
 
-from tiny_net import Batch, Net, batches, gradients, loss
+from tiny_net import Batch, Net, Normed, batches, gradients, loss
 from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Silent
 from zogan.select.criteria import CRITERIA
-from zogan.select.saliency import Loss, choose, eligible
+from zogan.select.eligible import eligible, pool_of
+from zogan.select.saliency import Loss, choose
 from zogan.sparse.selection import Selection
 
 
@@ -54,31 +54,6 @@ def same(one: Selection, other: Selection) -> bool:
     return one.shapes == other.shapes and all(
         torch.equal(flat, other.positions[name]) for name, flat in one.positions.items()
     )
-
-
-def test_only_free_matrices_may_be_chosen() -> None:
-    assert set(eligible(Net())) == {"up.weight", "down.weight", "pooler.weight", "head.weight"}
-    assert set(eligible(Net(), whole=["head.weight", "head.bias"])) == {"up.weight", "down.weight", "pooler.weight"}
-    assert set(eligible(Net(), include="^(up|down)", exclude="down")) == {"up.weight"}
-    assert set(eligible(nn.Linear(2, 2))) == {"weight"}
-    assert set(eligible(nn.Sequential(Conv1D(4, 3), nn.LayerNorm(4), nn.Conv2d(1, 1, 2)))) == {"0.weight"}
-
-
-def test_a_module_that_stands_twice_is_not_chosen() -> None:
-    shared = nn.Linear(4, 4)
-    # The one module under two names: its gradient is whole, and it has one name.
-    assert set(eligible(nn.Sequential(shared, nn.ReLU(), shared))) == {"0.weight"}
-    tied = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
-    tied[1].weight = tied[0].weight
-    with pytest.raises(ConfigError, match="Only matrices of linear layers that are not tied can be chosen"):
-        eligible(tied)
-
-
-def test_patterns_that_fit_nothing_are_told() -> None:
-    with pytest.raises(ConfigError, match=r"select: no weight matches include='nothing', exclude=None"):
-        eligible(Net(), include="nothing")
-    with pytest.raises(ConfigError, match=r"select\.include or select\.exclude: no regular expression"):
-        eligible(Net(), exclude="[")
 
 
 def test_the_model_is_left_as_it_was() -> None:
@@ -296,3 +271,162 @@ def test_what_cannot_be_scored_is_refused(
         run(model, given=given, of=of, include=include)
     assert model.training
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+HEAD = ("head.weight", "head.bias")
+EVERY = ("matrices", "biases", "norms")
+VECTORS = {"norm.weight": 8, "norm.bias": 8, "scale.weight": 16, "up.bias": 16}
+"""Of `Normed`, beside 256 weights of its matrices: all that the loss reaches, but for the head's."""
+
+
+def pooled(
+    kinds: tuple[str, ...] = EVERY,
+    density: float = 0.25,
+    *,
+    criterion: str = "gradient",
+    pattern: str = "elements",
+    allocation: str = "global",
+) -> Selection:
+    model = Normed()
+    pool = pool_of(model, kinds, whole=HEAD)
+    return choose(
+        model,
+        batches(),
+        loss,
+        CRITERIA[criterion],
+        weights=pool.weights,
+        density=density,
+        allocation=allocation,
+        seed=0,
+        random=criterion == "random",
+        pattern=pattern,
+        block=4,
+        counted=pool.counted,
+        rowless=pool.tables,
+        vectors=pool.vectors,
+    )
+
+
+def elements(found: Selection) -> int:
+    return sum(len(flat) for flat in found.positions.values())
+
+
+@pytest.mark.parametrize("criterion", sorted(CRITERIA))
+def test_vectors_are_whole_and_as_many_fewer_elements_are_chosen(criterion: str) -> None:
+    found, plain = pooled(criterion=criterion), pooled(("matrices",), criterion=criterion)
+    assert found.whole == found.vectors == tuple(sorted(VECTORS))
+    assert {name: found.shapes[name] for name in VECTORS} == {name: (size,) for name, size in VECTORS.items()}
+    assert found.count == plain.count == elements(plain) == 64
+    assert elements(found) == 64 - sum(VECTORS.values())
+    # The best of those that are chosen without vectors.
+    assert all(set(flat.tolist()) <= set(plain.positions[name].tolist()) for name, flat in found.positions.items())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    density=st.floats(0.19, 1),
+    kinds=st.sets(st.sampled_from([*EVERY, "embeddings"]), min_size=1),
+    allocation=st.sampled_from(["global", "tensor", "row"]),
+)
+def test_nor_is_that_with_vectors(density: float, kinds: set[str], allocation: str) -> None:
+    found = pooled(tuple(sorted(kinds)), density, allocation=allocation)
+    total = 256 + (80 if "embeddings" in kinds else 0)
+    assert sum(shape.numel() for name in found.positions if (shape := torch.Size(found.shapes[name]))) == total
+    assert found.count <= density * total
+    if "matrices" in kinds:
+        assert found.count == int(density * total)
+    assert bool(found.vectors) == bool(kinds & {"biases", "norms"})
+
+
+def test_vectors_may_fill_the_share() -> None:
+    found = pooled(density=48 / 256)
+    assert (found.count, elements(found)) == (48, 0)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "density", "said"),
+    [
+        (
+            EVERY,
+            0.1,
+            r"25 of 256 weights may change, and vectors that train whole hold 16 of biases and 32 of norms\. Take at "
+            r"least 0\.2, or of these biases alone$",
+        ),
+        (("norms",), 0.1, r"whole hold 32 of norms\. Take at least 0\.13$"),
+    ],
+)
+def test_vectors_that_do_not_fit_are_told_with_what_would(kinds: tuple[str, ...], density: float, said: str) -> None:
+    with pytest.raises(ConfigError, match=r"^budget\.density: .*" + said):
+        pooled(kinds, density)
+
+
+def test_what_would_fit_does() -> None:
+    assert pooled(density=0.2).count == 51
+    assert pooled(("matrices", "biases"), 0.1).count == 25
+    assert pooled(("norms",), 0.13).count == 32
+
+
+def test_where_vectors_are_more_than_the_matrices_nothing_would() -> None:
+    model = nn.Sequential(nn.Linear(1, 4), nn.LayerNorm(4))
+    pool = pool_of(model, EVERY)
+    with pytest.raises(ConfigError, match=r"4 of biases and 8 of norms\. Of these biases alone$"):
+        choose(
+            model,
+            [torch.ones(2, 1)],
+            lambda model, batch: model(batch).square().sum(),
+            CRITERIA["gradient"],
+            weights=pool.weights,
+            density=1.0,
+            allocation="global",
+            seed=0,
+            random=False,
+            vectors=pool.vectors,
+        )
+
+
+def test_units_stand_beside_vectors() -> None:
+    found = pooled(density=0.25, pattern="rows")
+    assert (elements(found), found.count) == (16, 64)
+    # A row holds 8, and of 51 that may change 3 are left.
+    with pytest.raises(
+        ConfigError, match=r"3 of 256 weights may change, and the smallest unit holds 8\. Take at least 0\.22"
+    ):
+        pooled(density=0.2, pattern="rows")
+    assert elements(pooled(density=0.22, pattern="rows")) == 8
+
+
+def test_kinds_alone() -> None:
+    norms = pooled(("norms",))
+    assert set(norms.whole) == {"norm.weight", "norm.bias", "scale.weight"}
+    assert elements(norms) == 0
+    assert norms.positions.keys() == {"up.weight", "down.weight"}  # of which the share is one
+    tables = pooled(("embeddings",), 0.1)
+    assert (tables.count, len(tables.positions["embedding.weight"]), tables.whole) == (33, 33, ())
+
+
+@pytest.mark.parametrize("criterion", ["gradient", "fisher", "second_order"])
+def test_embeddings_are_chosen_by_their_dense_scores(criterion: str) -> None:
+    found, names = (
+        pooled(("matrices", "embeddings"), 0.6, criterion=criterion),
+        ("embedding.weight", "up.weight", "down.weight"),
+    )
+    rule, model, dense = CRITERIA[criterion], Normed(), {}
+    assert rule.fold is not None
+    for name in names:
+        weight = model.get_parameter(name).detach()
+        folded = torch.stack([rule.fold(weight, grads[name]) for grads in gradients(Normed(), names)])
+        dense[name] = rule.score(folded.sum(0)).reshape(-1)
+    kept = torch.cat([dense[name][found.positions[name]] for name in names])
+    assert len(kept) == int(0.6 * 336)
+    assert len(found.positions["embedding.weight"])
+    torch.testing.assert_close(kept.sort().values, torch.cat(list(dense.values())).topk(len(kept)).values.sort().values)
+
+
+@pytest.mark.parametrize("pattern", ["elements", "rows"])
+def test_vectors_are_worth_what_their_elements_score(pattern: str) -> None:
+    worth = pooled(pattern=pattern).meta["worth"]
+    grads = torch.stack([grads["scale.weight"] for grads in gradients(Normed(), ("scale.weight",))])
+    # As of the elements: the score of the sum, and of units the sum of the scores.
+    expected = grads.sum(0).abs().sum() if pattern == "elements" else grads.abs().sum()
+    assert worth["scale.weight"] == pytest.approx(expected.item(), rel=1e-3)
+    assert worth.keys() == {"up.weight", "down.weight", *VECTORS}

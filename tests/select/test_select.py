@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 import zogan
-from tiny_net import Net, batches, loss
+from tiny_net import Net, Normed, batches, gradients, loss
 from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Silent
 from zogan.select import select
@@ -90,3 +91,71 @@ def test_progress_is_told() -> None:
 def test_torch_comes_late() -> None:
     program = "import sys, zogan.select; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_more_than_matrices_may_be_chosen() -> None:
+    model = Normed()
+    found = select(
+        model,
+        batches(),
+        density=0.25,
+        loss=loss,
+        parameters=["matrices", "biases", "norms", "embeddings"],
+        whole=["head.weight", "head.bias"],
+    )
+    counts = found.meta["parameters"]
+    assert list(counts) == ["matrices", "biases", "norms", "embeddings"]
+    assert (counts["biases"], counts["norms"]) == (16, 32)
+    assert counts["embeddings"] == len(found.positions["embedding.weight"])
+    assert sum(counts.values()) == found.count == int(0.25 * 336)
+    assert found.whole == ("head.weight", "head.bias", "norm.bias", "norm.weight", "scale.weight", "up.bias")
+    assert found.vectors == found.whole[2:]
+    zogan.attach(model, found)
+    assert sum(p.numel() for p in model.parameters() if p.requires_grad) == found.count + 3 * 8 + 3
+
+
+def test_the_chosen_weights_of_every_kind_have_their_dense_gradient() -> None:
+    model = Normed().eval()
+    found = select(
+        model,
+        batches(),
+        density=0.6,
+        loss=loss,
+        parameters=["matrices", "biases", "norms", "embeddings"],
+        exclude="head",
+    )
+    names = (*found.positions, *found.vectors)
+    assert len(found.positions["embedding.weight"])
+    dense = gradients(Normed(), names, count=1)[0]
+    zogan.attach(model, found)
+    loss(model, batches(1)[0]).backward()  # type: ignore[no-untyped-call]
+    for name, flat in found.positions.items():
+        ours = model.get_parameter(name.replace("weight", "values")).grad
+        assert ours is not None
+        torch.testing.assert_close(ours, dense[name].reshape(-1)[flat])
+    for name in found.vectors:
+        torch.testing.assert_close(model.get_parameter(name).grad, dense[name])
+
+
+def test_kinds_that_cannot_be_are_refused() -> None:
+    def asked(model: nn.Module, *kinds: Any, **keys: Any) -> None:
+        select(model, batches(), density=0.5, loss=loss, parameters=kinds, **keys)
+
+    with pytest.raises(
+        ConfigError, match=r"^select\.parameters: no parameters are called 'bias'\. Did you mean 'biases'"
+    ):
+        asked(Normed(), "bias")
+    with pytest.raises(
+        ConfigError, match=r"^select\.parameters: of embeddings single weights can be chosen, not 'rows'"
+    ):
+        asked(Normed(), "matrices", "embeddings", pattern="rows")
+    with pytest.raises(ConfigError, match="the model has no embeddings that may be chosen"):
+        asked(Normed(), "embeddings", frozen=["embedding.weight"])
+    with pytest.raises(ConfigError, match=r"norm\.weight would train whole in bfloat16"):
+        asked(Normed().bfloat16(), "matrices", "norms")
+
+
+def test_without_more_kinds_nothing_is_said_of_them() -> None:
+    found = select(Normed(), batches(), density=0.25, loss=loss)
+    assert "parameters" not in found.meta
+    assert found.whole == found.vectors == ()

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from zogan.errors import ZoganError
-from zogan.sparse.attach import attach, deltas, detach
+from zogan.sparse.attach import attach, deltas, detach, old_values
 from zogan.sparse.selection import Selection
 
 
@@ -77,6 +77,32 @@ def test_deltas_list_all_that_changed_and_nothing_else(flat: tuple[int, ...]) ->
         assert torch.equal(expected, tensor.reshape(-1)), name
 
 
+def vectors(*names: str, head: tuple[str, ...] = ()) -> Selection:
+    return Selection({}, dict.fromkeys(names, (4,)), (*names, *head))
+
+
+def test_vectors_have_old_values_and_a_head_has_none() -> None:
+    model = Tied()
+    before = model.norm.weight.detach().clone()
+    attach(model, vectors("norm.weight", head=("body.bias",)))
+    with torch.no_grad():
+        model.norm.weight.add_(1.0)
+    old = old_values(model)
+    assert old.keys() == {"norm.weight"}
+    assert torch.equal(old["norm.weight"], before)
+
+
+def test_vectors_end_as_the_base_stores_them() -> None:
+    model = Tied()
+    attach(model, vectors("norm.weight"), stored={"norm.weight": torch.bfloat16})
+    with torch.no_grad():
+        model.norm.weight.add_(torch.tensor([0.0, 1e-4, 0.3, 0.7]))
+    changed = detach(model)["norm.weight"]
+    assert changed.old.dtype == changed.new.dtype == torch.bfloat16
+    assert torch.equal(changed.new, torch.tensor([1.0, 1.0, 1.3, 1.7], dtype=torch.bfloat16))
+    assert torch.equal(model.norm.weight, changed.new.float())
+
+
 def test_no_position_is_no_swap() -> None:
     model = Tied()
     attach(model, Selection({"body.weight": torch.tensor([], dtype=torch.int64)}, {"body.weight": (4, 4)}))
@@ -98,6 +124,7 @@ def test_what_cannot_be_is_refused_and_the_model_left_alone() -> None:
     refused(Selection({"body.weight": one}, {"body.weight": (4, 5)}), r"has shape \(4, 4\), the selection was made for")
     refused(Selection({"output.weight": one}, {"output.weight": (6, 4)}), r"output\.weight: .*")
     refused(Selection({"embedding.weight": one}, {"embedding.weight": (6, 4)}), "is tied to another layer's weight")
+    refused(Selection({}, {"norm.bias": (5,)}, ("norm.bias",)), r"norm\.bias: has shape \(4,\), the selection was made")
     refused(body(0, whole=("nrm.weight",)), r"to train whole but is not in the model\. Did you mean 'norm\.weight'")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,17 @@ def test_classification(tmp_path: Path) -> None:
     assert len(examples) == 60
     assert job.examples("train") is examples
     assert job.cuts() == {"train": 60}
+
+
+@pytest.mark.parametrize(("labels", "rate"), [(9, 0.002), (10, 0.005)])
+def test_many_labels_have_a_faster_head(tmp_path: Path, labels: int, rate: float) -> None:
+    tiny_encoder(tmp_path / "base")
+    rows = [{"text": f"text {place}", "label": f"label {place % labels}"} for place in range(6 * labels)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for given, expected in ((None, rate), (0.1, 0.1)):
+        config = data.make_config(tmp_path, data={"train": "train.jsonl"}, train={"head_rate": given})
+        job = open_job(config, cache=tmp_path / "cache")
+        assert job.config.train.head_rate == job.config.head_rate == expected
 
 
 def test_generation(tmp_path: Path) -> None:

@@ -378,3 +378,21 @@ def test_without_peft_it_is_said_before_anything_is_trained(make: MakeJob, monke
     with pytest.raises(ConfigError, match=r"LoRA needs PEFT"):
         tune(job, progress=listener)
     assert listener.steps == {}
+
+
+@pytest.mark.parametrize("errors", [3.0, 0.0], ids=["kept", "not kept"])
+def test_vectors_train_on_in_the_second_stage(make: MakeJob, judged: Callable[[float], None], errors: float) -> None:
+    judged(errors)
+    keys: dict[str, Any] = {"select": {"parameters": ["matrices", "biases", "norms"]}}
+    keys |= {"budget": {"density": 0.2, "depth": 2}, "regularize": {"decay": 0.1}}
+    tuned, first = tune(make(two_stage="auto", **keys)), tune(make(two_stage="never", **keys))
+    assert tuned.second is not None
+    assert tuned.second.kept is bool(tuned.patch.adapters) is bool(errors)
+    vectors = {name for name, change in tuned.patch.changes.items() if len(change.shape) == 1}
+    assert vectors == {name for name, change in first.patch.changes.items() if len(change.shape) == 1} != set()
+    moved = any(
+        not torch.equal(tuned.patch.changes[name].new, first.patch.changes[name].new)
+        for name in vectors
+        if len(tuned.patch.changes[name].new) == len(first.patch.changes[name].new)
+    )
+    assert moved is bool(errors)

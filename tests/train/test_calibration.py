@@ -115,3 +115,11 @@ def test_a_file_of_another_version_is_measured_anew(make: MakeJob) -> None:
 def test_a_method_asks_for_what_its_cost_is_made_of() -> None:
     assert kinds_for("lora") == ("forward", "lora")
     assert set(kinds_for("sparse")) < set(KINDS)
+
+
+def test_vectors_are_measured_beside_the_elements(make: MakeJob) -> None:
+    # In so few layers they would be more than the share.
+    kinds = {"parameters": ["biases", "norms", "embeddings"]}
+    job = make("classification", select=kinds, budget={"density": 0.01})
+    paces = calibrate(job, ["select", "sparse"]).paces
+    assert all(pace.layer + pace.rest > 0 for pace in paces.values())

@@ -16,8 +16,9 @@ from zogan.sparse.selection import Selection
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import depth, tune
-from zogan.train.depth import at_depth, options_for, selection_for
+from zogan.train.depth import at_depth, options_for, selection_for, selection_reads
 from zogan.train.job import Tuned
+from zogan.train.plan import Plan
 
 MakeJob = Callable[..., Job]
 LAYERS = 5
@@ -129,6 +130,53 @@ def test_a_given_depth_stays(make: MakeJob) -> None:
     assert at_depth(make(), 4).config.budget.depth == 4
 
 
+def test_fewer_layers_change_more_of_their_weights(make: MakeJob) -> None:
+    every = selection_for(make(budget={"depth": "all"}))
+    few = selection_for(make(budget={"depth": 2}))
+    assert few.count == every.count
+    assert all(f"layers.{LAYERS - 1}." in name or f"layers.{LAYERS - 2}." in name for name in few.positions)
+    # One layer is a fifth of them, and cannot change more than all of its weights.
+    top = selection_for(make(budget={"depth": 1, "density": 0.3}))
+    assert top.count == sum(rows * columns for rows, columns in top.shapes.values())
+
+
+def test_layers_that_are_not_in_memory_count_too(make: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = selection_for(make(budget={"depth": 2}))
+    monkeypatch.setattr("zogan.train.held.plan_for", lambda job, need: Plan(LAYERS - 2, 1, 0))
+    assert chosen(selection_for(make(budget={"depth": 2, "memory": "1GB"}))) == chosen(whole)
+
+
 def test_time_and_a_given_depth_contradict_each_other(make: MakeJob) -> None:
     with pytest.raises(ConfigError, match=r"budget\.time chooses the depth"):
         make(budget={"time": 0.5, "depth": 2})
+
+
+def test_what_stands_below_the_layers_is_reached_with_the_lowest_alone(make: MakeJob) -> None:
+    kinds = {"parameters": ["matrices", "biases", "norms", "embeddings"]}
+    job = make("classification", select=kinds, budget={"density": 0.2})
+    meta = selection_for(job).meta
+    below = sum(value for name, value in meta["worth"].items() if ".embeddings." in name)
+    lowest = sum(value for name, value in meta["worth"].items() if ".layer.0." in name)
+    assert below > 0
+    every, without = meta["frontier"][-1]["worth"], meta["frontier"][-2]["worth"]
+    assert every - without == pytest.approx((below + lowest) / sum(meta["worth"].values()), abs=1e-3)
+    assert meta["depth"] == "all"
+
+
+def test_a_shallower_depth_leaves_embeddings_and_lower_vectors(make: MakeJob) -> None:
+    kinds = {"parameters": ["matrices", "biases", "norms", "embeddings"]}
+    job = make("classification", select=kinds, budget={"density": 0.2, "depth": 2})
+    found = selection_for(job)
+    assert found.meta["parameters"]["embeddings"] == 0
+    assert {name.split(".layer.")[1].split(".")[0] for name in found.vectors} == {"3", "4"}
+    assert {name.split("layer.")[1].split(".")[0] for name in tune(job).patch.changes} == {"3", "4"}
+    with pytest.raises(ConfigError, match="the model has no embeddings that may be chosen"):
+        selection_for(make("classification", select={"parameters": ["embeddings"]}, budget={"depth": 2}))
+
+
+def test_a_selection_that_was_made_before_there_were_kinds_is_kept(make: MakeJob) -> None:
+    assert "parameters" not in selection_reads(make().config)["select"]
+    assert selection_reads(make(select={"parameters": ["norms", "biases"]}).config)["select"]["parameters"] == [
+        "biases",
+        "norms",
+    ]

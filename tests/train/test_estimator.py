@@ -173,3 +173,14 @@ def test_a_second_stage_takes_the_epochs_once_more_and_its_adapters(make: MakeJo
     more = sum(4 * tensor.numel() for tensor in tuned.patch.adapters.values())
     assert both.estimate(setting).file_bytes - once.estimate(setting).file_bytes == more
     assert both.estimate(Setting("full")).seconds == once.estimate(Setting("full")).seconds
+
+
+def test_what_trains_is_the_share_with_vectors_and_embeddings(make: MakeJob) -> None:
+    kinds = {"parameters": ["matrices", "biases", "norms", "embeddings"]}
+    job = make("classification", select=kinds, budget={"density": 0.3, "depth": "all"})
+    estimator = Estimator(job, steady(job))
+    found = estimator.estimate(estimator.configured())
+    assert found.trainable == pytest.approx(zogan.tune(job).trainable, rel=0.05)
+    shallower = estimator.estimate(Setting("sparse", 1))
+    plain = make("classification", budget={"density": 0.3, "depth": "all"})
+    assert shallower.trainable == Estimator(plain, steady(plain)).estimate(Setting("sparse", 1)).trainable

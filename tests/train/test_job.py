@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from zogan.select.job import select_for
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import tune
+from zogan.train.depth import selection_for
 from zogan.train.job import Tuned, config_digest
 from zogan.train.methods import load_adapters
 
@@ -319,6 +321,8 @@ def test_what_the_patch_says_of_itself(make: MakeJob) -> None:
         ({"train": {"max_length": 5}}, True),
         ({"select": {"criterion": "fisher"}}, True),
         ({"select": {"pattern": "rows"}}, True),
+        ({"select": {"parameters": ["matrices"]}}, False),
+        ({"select": {"parameters": ["matrices", "biases"]}}, True),
         ({"method": "lora"}, True),
         ({"regularize": {"decay": 1.0}}, True),
         ({"regularize": {"decay": 0.0}}, False),
@@ -332,3 +336,76 @@ def test_the_digest_is_of_what_changes_the_training(tmp_path: Path, keys: dict[s
 def test_a_base_with_its_own_head_refuses_to_train_a_new_one(make: MakeJob) -> None:
     with pytest.raises(ConfigError, match="method: the base keeps its own head"):
         tune(make(method="head", base={"labels": data.LABELS}))
+
+
+KINDS = {"parameters": ["matrices", "biases", "norms", "embeddings"]}
+SHARE = {"density": 0.25}
+
+
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_vectors_and_embeddings_are_changes_of_the_base(make: MakeJob, tmp_path: Path, task: str) -> None:
+    job = make(task, base={} if task == "classification" else {"tied": False}, select=KINDS, budget=SHARE)
+    selection = select_for(job)
+    tuned = tune(job, selection=selection)
+    patch, names = tuned.patch, job.task.tensor_names(job.task.model(seed=0))
+    assert patch.tensors.keys() == set(job.task.head(nn.Identity()))
+    assert patch.changes.keys() <= {names[name] for name in (*selection.positions, *selection.vectors)}
+    changed = [patch.changes[names[name]] for name in selection.vectors if names[name] in patch.changes]
+    assert sum(len(change.positions) for change in changed) > 0.9 * sum(change.numel for change in changed)
+    assert any("embed" in name and len(change.shape) == 2 for name, change in patch.changes.items())
+    head = sum(tensor.numel() for tensor in patch.tensors.values())
+    assert tuned.trainable == selection.count + head
+    # Of a quarter of the embeddings some are of tokens that no row holds.
+    assert 0.7 * selection.count < patch.count <= selection.count
+    # What was validated is what the patch makes.
+    model = patched(job, patch)
+    found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
+    (best,) = [epoch for epoch in tuned.epochs if epoch.best][-1:]
+    assert found.loss == pytest.approx(best.validation_loss, rel=0.0, abs=0.0)
+    before = state(job.task.model(seed=7, dtype=torch.float32))
+    patch.revert(model, names)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state(model).items() if name in names)
+
+
+def test_nor_does_a_kill_show_with_vectors(make: MakeJob, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {
+        "select": KINDS,
+        "budget": SHARE,
+        "regularize": {"decay": 0.1, "mixout": 0.2, "interpolate": 2},
+    }
+    job, folder = make(train={"checkpoint_seconds": 0.0}, **keys), tmp_path / "checkpoint"
+    whole = tune(job)
+    with pytest.raises(KeyboardInterrupt):
+        tune(job, checkpoint=folder, progress=Killed(STEPS - 1))
+    assert saved(tune(job, checkpoint=folder), tmp_path / "a") == saved(whole, tmp_path / "b")
+
+
+def test_restraint_holds_vectors_too(make: MakeJob) -> None:
+    keys: dict[str, Any] = {"select": {"parameters": ["norms"]}, "budget": SHARE}
+    free, held = tune(make(**keys)), tune(make(**keys, regularize={"threshold": 1e6}))
+    assert free.patch.count > 0
+    assert held.patch.count == 0
+
+
+def test_which_vectors_train_stands_in_the_hash(make: MakeJob) -> None:
+    job = make(select={"parameters": ["matrices", "norms"]}, budget=SHARE)
+    selection = select_for(job)
+    fewer = replace(selection, whole=selection.whole[:-1])
+    one, other = (tune(job, selection=some).patch.meta.hashes["selection"] for some in (selection, fewer))
+    assert one != other
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_vectors_of_a_base_in_16_bits_train_in_fp32_or_not_at_all(make: MakeJob, dtype: torch.dtype) -> None:
+    precision = {torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+    keys: dict[str, Any] = {"dtype": dtype, "select": {"parameters": ["matrices", "norms"]}, "budget": SHARE}
+    tuned = tune(make(**keys))
+    assert any(len(change.shape) == 1 and change.new.dtype == dtype for change in tuned.patch.changes.values())
+    job = make(**keys, train={"precision": precision})
+    said = r"^select\.parameters: .* would train whole in .*16, in which small steps are lost\. Have the weights in"
+    with pytest.raises(ConfigError, match=said):
+        selection_for(job)
+    with pytest.raises(ConfigError, match=said):
+        tune(job)
+    with pytest.raises(ConfigError, match=said):  # scored in fp32, and to be trained in 16 bits
+        tune(job, selection=select_for(job))

@@ -22,7 +22,7 @@ from zogan.tasks.job import Job
 from zogan.train import plan
 from zogan.train.need import Need, to_evaluate, to_tune
 from zogan.train.plan import Plan, plan_for
-from zogan.train.sizes import Sizes, measure
+from zogan.train.sizes import VALUE_BYTES, Sizes, measure
 
 MakeJob = Callable[..., Job]
 LAYERS = 5
@@ -207,3 +207,31 @@ def test_the_machines_memory_is_the_bound_where_none_is_given(make: MakeJob, mon
     job = make()
     with pytest.raises(ConfigError, match="budget: tuning 2 of 5 layers takes about"):
         plan_for(job, to_tune(job))
+
+
+def test_embeddings_of_which_some_may_change_count_at_full_depth() -> None:
+    sizes = Sizes(0, 0, (400, 400), largest=40, activations=0, trained=1, measured=1, streamed=0)
+    more = replace(sizes, tables=(1000, 500))
+    assert more.whole(1, 0.1) == sizes.whole(1, 0.1)
+    # A tenth of them, and the gradient of the largest in place of the largest matrix's.
+    assert more.whole(2, 0.1) - sizes.whole(2, 0.1) == VALUE_BYTES * 150 + 3 * (4 * 1000 - 40)
+
+
+def test_which_embeddings_those_are(make: MakeJob) -> None:
+    def tables(task: str, **keys: Any) -> tuple[int, ...]:
+        job = make(task, **keys)
+        model = job.task.model(seed=0, dtype=torch.float32, empty=True)
+        return measure(job, model, to_tune(job), program=0).tables
+
+    asked: dict[str, Any] = {"select": {"parameters": ["matrices", "embeddings"]}}
+    assert tables("generation", **asked) == ()  # they are tied
+    assert tables("generation") == ()
+
+
+def test_a_classifiers_embeddings_are_not_tied(make: MakeJob) -> None:
+    job = make("classification", select={"parameters": ["embeddings"]})
+    model = job.task.model(seed=0, dtype=torch.float32, empty=True)
+    shapes = [p.numel() for name, p in model.named_parameters() if "_embeddings." in name]
+    assert sorted(measure(job, model, to_tune(job), program=0).tables) == sorted(shapes)
+    full = make("classification", method="full", select={"parameters": ["embeddings"]})
+    assert measure(full, model, to_tune(full), program=0).tables == ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import typer
 
 from zogan.cli.console import Console
@@ -22,7 +24,7 @@ def select(
 ) -> None:
     """Choose the weights that may change, and say where they lie."""
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
-        from zogan.config import load_config
+        from zogan.config import PARAMETER_KINDS, load_config
         from zogan.errors import ConfigError
 
         settings = load_config(config, overrides or ())
@@ -38,7 +40,10 @@ def select(
 
         run = pilot(settings, until="select", progress=console)
         selection, words = load_selection(run.selection), Words("en")
-        tensors = {name: (len(flat), selection.shapes[name]) for name, flat in selection.positions.items()}
+        shapes = selection.shapes
+        tensors = {name: (len(flat), shapes[name]) for name, flat in selection.positions.items()}
+        among = sum(math.prod(shapes[name]) for name in tensors)
+        tensors |= {name: (math.prod(shapes[name]), shapes[name]) for name in selection.vectors}
         places = locate(tensors)
         by_layer = [
             (str(layer + 1), f"{count:,}", _share(count, places.changed)) for layer, count in places.by_layer().items()
@@ -46,8 +51,12 @@ def select(
         by_layer += [
             (name, f"{cell.changed:,}", _share(cell.changed, places.changed)) for name, cell in places.outside.items()
         ]
+        if vectors := places.vectors.changed:
+            by_layer.append(("biases and norms", f"{vectors:,}", _share(vectors, places.changed)))
         by_kind = [(kind, f"{count:,}", _share(count, places.changed)) for kind, count in places.by_kind().items()]
-        among = sum(cell.total for cell in (*places.cells.values(), *places.outside.values()))
+        counts: dict[str, int] = selection.meta.get("parameters", {"matrices": selection.count})
+        kinds = {kind: counts[kind] for kind in PARAMETER_KINDS if kind in counts}
+        several = f": {', '.join(f'{count:,} in {kind}' for kind, count in kinds.items())}" if len(kinds) > 1 else ""
         share = selection.count / among if among else 0.0
         value = {
             "run": run.folder,
@@ -55,13 +64,15 @@ def select(
             "selection": run.selection,
             "chosen": selection.count,
             "share": share,
+            "parameters": kinds,
             "tensors": {name: count for name, (count, _) in tensors.items()},
             "whole": selection.whole,
             "about": dict(selection.meta),
         }
         console.result(
             value,
-            f"{selection.count:,} weights chosen, {words.small_percent(share)} of the matrices that they stand in",
+            f"{selection.count:,} weights chosen, {words.small_percent(share)} of the matrices that may change"
+            f"{several}",
             table(("layer (from 1)", "chosen", "share of all"), by_layer, numbers=2),
             table(("kind of matrix", "chosen", "share of all"), by_kind, numbers=2),
             f"selection: {run.selection}",

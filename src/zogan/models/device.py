@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
 from torch import nn
 
 
 def device() -> torch.device:
-    """This process's device, as `accelerate` chooses it: of several processes each has its own."""
-    found: torch.device = PartialState().device
+    """This process's device, as `accelerate` chooses it: of several processes each has its own.
+
+    `ACCELERATE_USE_CPU=true` in the environment means the processor, whatever else there is.
+    """
+    found: torch.device = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).device
     return found
 
 

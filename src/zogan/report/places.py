@@ -35,21 +35,24 @@ class Places:
         layers: numbers of the layers, from 0 to the highest that changed.
         kinds: kinds of matrix, such as `attention.self.query`, in the order of the model.
         cells: (kind, layer) to its counts; absent where nothing changed.
-        outside: tensors that stand in no layer, such as embeddings.
+        outside: matrices that stand in no layer, such as embeddings.
+        vectors: biases and norms, wherever they stand: where they train, they train whole, and a matrix's share would
+            be nothing beside theirs.
     """
 
     layers: tuple[int, ...]
     kinds: tuple[str, ...]
     cells: Mapping[tuple[str, int], Cell]
     outside: Mapping[str, Cell]
+    vectors: Cell = Cell(0, 0)
 
     @property
     def changed(self) -> int:
         """Number of changed weights in all."""
-        return sum(cell.changed for cell in (*self.cells.values(), *self.outside.values()))
+        return sum(cell.changed for cell in (*self.cells.values(), *self.outside.values(), self.vectors))
 
     def by_layer(self) -> dict[int, int]:
-        """Changed weights of each layer."""
+        """Changed weights of each layer's matrices."""
         sums = dict.fromkeys(self.layers, 0)
         for (_, layer), cell in self.cells.items():
             sums[layer] += cell.changed
@@ -71,10 +74,14 @@ def locate(tensors: Mapping[str, tuple[int, tuple[int, ...]]]) -> Places:
     """
     cells: dict[tuple[str, int], Cell] = {}
     outside: dict[str, Cell] = {}
+    vectors = Cell(0, 0)
     for name, (changed, shape) in tensors.items():
         if not changed:
             continue
         cell = Cell(changed, math.prod(shape))
+        if len(shape) < 2:
+            vectors += cell
+            continue
         match = _LAYER.search(name)
         if match is None:
             outside[name.removesuffix(".weight")] = cell
@@ -84,7 +91,7 @@ def locate(tensors: Mapping[str, tuple[int, tuple[int, ...]]]) -> Places:
         cells[key] = cells.get(key, Cell(0, 0)) + cell
     highest = max((layer for _, layer in cells), default=-1)
     kinds = sorted({kind for kind, _ in cells}, key=_order)
-    return Places(tuple(range(highest + 1)), tuple(kinds), cells, dict(sorted(outside.items())))
+    return Places(tuple(range(highest + 1)), tuple(kinds), cells, dict(sorted(outside.items())), vectors)
 
 
 def _order(kind: str) -> tuple[int, int, str]:

@@ -42,6 +42,7 @@ class Record:
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
         start: figures on the validation rows before the first step, from metrics.jsonl; None where none were taken.
+        points: places between old and new values that were validated, in the order of their share, from metrics.jsonl.
         second: what the second stage did, from metrics.jsonl; None where there was none.
         folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
@@ -62,6 +63,7 @@ class Record:
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
     start: Mapping[str, Any] | None
+    points: Sequence[Mapping[str, Any]]
     second: Mapping[str, Any] | None
     folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
@@ -109,6 +111,7 @@ def read(folder: Path) -> Record:
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
         start=next((line for line in lines if line.get("kind") == "start"), None),
+        points=[line for line in lines if line.get("kind") == "interpolation"],
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},

@@ -34,7 +34,7 @@ class Outcome:
     Attributes:
         score: lower is better: share of wrong rows, or loss in nats a token.
         error: its standard error.
-        epochs: that were run over all rows.
+        epochs: that were run over all rows, in both stages.
         seconds: of selection and training, as if no other trial had made the selection before.
         trainable: weights that train, a new head among them.
     """
@@ -88,7 +88,7 @@ def measure(
             return Outcome(**json.loads(known.read_text(encoding="utf-8")))
         fewer = first_rows(job)
         if fewer is not None:
-            at_first = best(_tuned(fewer, place / "rows", shared, lambda _: each(), progress).epochs)
+            at_first = kept(_tuned(fewer, place / "rows", shared, lambda _: each(), progress))
             reached("rows", at_first.validation_score[0], error_of(at_first))
         seen: list[Epoch] = []
 
@@ -100,9 +100,10 @@ def measure(
             each()
 
         tuned = _tuned(job, place / "all", shared, watch, progress)
-        seconds = _selected(job, shared, progress)[1] + tuned.epochs[-1].seconds
-        end = best(tuned.epochs)
-        outcome = Outcome(end.validation_score[0], error_of(end), len(tuned.epochs), seconds, tuned.trainable)
+        stages = [tuned.epochs, *([tuned.second.epochs] if tuned.second and tuned.second.epochs else [])]
+        seconds = _selected(job, shared, progress)[1] + sum(epochs[-1].seconds for epochs in stages)
+        end = kept(tuned)
+        outcome = Outcome(end.validation_score[0], error_of(end), sum(map(len, stages)), seconds, tuned.trainable)
         partial = place / "outcome.json.partial"
         partial.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         partial.replace(known)
@@ -110,8 +111,13 @@ def measure(
 
 
 def best(epochs: Sequence[Epoch]) -> Epoch:
-    """The epoch whose values are kept."""
+    """The epoch of the lowest score."""
     return min(epochs, key=lambda epoch: epoch.validation_score)
+
+
+def kept(tuned: Tuned) -> Epoch:
+    """The epoch whose values the patch holds: the second stage's best where that is kept, else the first's."""
+    return best(tuned.second.epochs if tuned.second and tuned.second.kept else tuned.epochs)
 
 
 def error_of(epoch: Epoch) -> float:

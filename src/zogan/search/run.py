@@ -19,6 +19,7 @@ from zogan.progress import Progress
 from zogan.search.halving import STEPS, Rung, goes_on
 from zogan.search.measure import Outcome, measure, without_test
 from zogan.search.plot import draw
+from zogan.search.priors import read_priors, seeds_for
 from zogan.search.result import Found, Status, frontier, picked
 from zogan.search.space import Settings, Space, space_for, with_settings
 from zogan.search.study import Claim, Study, study_name
@@ -27,6 +28,9 @@ from zogan.train.job import config_digest, digest_of
 
 POLL_SECONDS = 0.5
 """Between looks at the study while the last trials are with other processes."""
+
+SEEDS = 3
+"""Settings from the table of priors, at most, that are tried after the configured ones."""
 
 ALIKE = 50
 """Claims in a row that were tried already, after which nothing new is looked for."""
@@ -81,7 +85,15 @@ def search_job(job: Job, *, progress: Progress) -> Found:
         lock=folder / ".lock",
     )
     with closing(study):
-        study.begin([space.configured])
+        # No more than are to be tried in all: several processes would take them up side by side. The study's name does
+        # not depend on them, so that one that is there goes on under another table.
+        seeds = seeds_for(job, space, read_priors())[:SEEDS]
+        begun = study.begin([space.configured, *(seed.settings for seed in seeds)][: given.limit])
+        if new := [seed for seed in seeds if seed.settings in begun]:
+            progress.note(
+                f"tried first: the configured settings, then {len(new)} that were good on other tasks: "
+                + ", ".join(dict.fromkeys(seed.name for seed in new))
+            )
         Search(job, space, study, folder, progress).run()
         return _written(job, space, study, folder)
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,11 @@ def sparse(job: Job) -> bool:
     return job.config.method == "sparse"
 
 
+def two_stages(job: Job) -> bool:
+    """Weights are chosen, and adapters can be put beside them."""
+    return sparse(job) and find_spec("peft") is not None
+
+
 def body(job: Job) -> bool:
     """More trains than a new head."""
     return job.config.method != "head"
@@ -128,8 +134,12 @@ DIMENSIONS = (
     Dimension("train.batch_size", one_of(1, 2, 4, 8), generation),
     Dimension("train.epochs", one_of(4, 8, 12, 16), classification),
     Dimension("train.epochs", one_of(1, 2, 3, 4), generation),
+    Dimension("regularize.label_smoothing", one_of(0.0, 0.05, 0.1)),
+    Dimension("regularize.average", one_of(0.0, 0.3)),
+    Dimension("regularize.decay", one_of(0.0, 1.0)),
+    Dimension("adapters.two_stage", one_of("never", "auto"), two_stages),
 )
-"""The budget is the user's: nothing is tried that changes more weights, or deeper ones, than `budget:` allows."""
+"""The budget is the user's: nothing is tried that changes more of the base, or deeper layers, than `budget:` allows."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,7 @@ def space_for(job: Job) -> Space:
         found = one.values(Around(now, number))
         if isinstance(found, OneOf):
             found = OneOf(
-                tuple(value for value in found.values if value == now or _allowed(job.config, one.key, value))
+                tuple(value for value in found.values if value == now or allowed(job.config, {one.key: value}))
             )
         if found != OneOf((now,)):
             values[one.key], configured[one.key] = found, now
@@ -181,6 +191,8 @@ def value_of(config: Config, key: str) -> Any:
     """The value in force under a dotted key."""
     if key == "train.rate":
         return config.rate
+    if key == "train.head_rate":
+        return config.head_rate
     found: Any = config
     for part in key.split("."):
         found = getattr(found, part)
@@ -205,9 +217,10 @@ def rounded(value: float) -> float:
     return float(f"{value:.2g}")
 
 
-def _allowed(config: Config, key: str, value: Any) -> bool:
+def allowed(config: Config, settings: Settings) -> bool:
+    """Whether these values go together with the rest of the configuration."""
     try:
-        with_settings(config, {key: value})
+        with_settings(config, settings)
     except ConfigError:
         return False
     return True

@@ -95,13 +95,21 @@ class Study:
         self._storage.remove_session()
         self._storage.engine.dispose()
 
-    def begin(self, seeds: Sequence[Settings]) -> None:
-        """Put settings in front of what is drawn, where they do not stand there already."""
+    def begin(self, seeds: Sequence[Settings]) -> list[Settings]:
+        """Put settings in front of what is drawn, where they do not stand there already.
+
+        Args:
+            seeds: each with all keys of the space, in the order in which they are to be tried.
+
+        Returns:
+            Those that did not.
+        """
         with self._turn.taken():
             known = [self.settings(trial) for trial in self.trials()]
-            for settings in seeds:
-                if settings not in known:
-                    self._enqueue(settings, {})
+            new = [settings for settings in seeds if settings not in known]
+            for settings in new:
+                self._enqueue(settings, {})
+        return new
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
         """All of them, as they stand now."""

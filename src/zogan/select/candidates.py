@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +33,7 @@ class Candidates:
         count: number of weights to choose, over all.
         allocation: `global`, `tensor` or `row`: among which weights the best are sought.
         score: sums to scores, elementwise; higher is better.
+        rowless: tensors whose rows are no neurons, such as entries of a vocabulary: of these `row` is `tensor`.
         exact: keep every weight (tests compare with it).
     """
 
@@ -43,8 +44,10 @@ class Candidates:
         allocation: str,
         score: Callable[[Tensor], Tensor],
         *,
+        rowless: Collection[str] = (),
         exact: bool = False,
     ) -> None:
+        self.rowless = frozenset(rowless)
         self.shapes, self.count, self.allocation, self.score = dict(shapes), count, allocation, score
         self.multiple = float("inf") if exact else MULTIPLE
         self.total = sum(rows * columns for rows, columns in shapes.values())
@@ -103,7 +106,7 @@ class Candidates:
         if self.allocation == "global":
             return (scores > self.global_floor).reshape(-1)
         limit = self.multiple * self._quota(name)
-        if first and self.allocation == "row" and limit < scores.numel():
+        if first and self._by_row(name) and limit < scores.numel():
             per_row = min(-(-int(limit) // scores.shape[0]), scores.shape[1])
             self.floor[name] = scores.topk(per_row, dim=1, sorted=False).values.amin(1, keepdim=True)
             return (scores >= self.floor[name]).reshape(-1)
@@ -111,6 +114,9 @@ class Candidates:
             self.floor[name] = scores.new_tensor(threshold(scores.reshape(-1), limit))
             return (scores >= self.floor[name]).reshape(-1)
         return (scores > self.floor[name]).reshape(-1)
+
+    def _by_row(self, name: str) -> bool:
+        return self.allocation == "row" and name not in self.rowless
 
     def _quota(self, name: str) -> int:
         """Weights of one tensor that may be chosen, at most: candidates are kept for them."""
@@ -130,7 +136,7 @@ class Candidates:
         if len(held.flat) <= 2 * limit:
             return
         scores = self.score(held.sums)
-        if self.allocation == "tensor":
+        if not self._by_row(name):
             floor = threshold(scores, limit)
             self.floor[name] = scores.new_tensor(floor)
             self._keep(name, scores >= floor)
@@ -152,7 +158,7 @@ class Candidates:
         held = self.held[name]
         scores = self.score(held.sums)
         order = scores.argsort(descending=True, stable=True)
-        if self.allocation == "row":
+        if self._by_row(name):
             rows, columns = self.shapes[name]
             row = held.flat[order] // columns
             by_row = row.argsort(stable=True)

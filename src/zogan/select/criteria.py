@@ -15,7 +15,7 @@ from torch import Tensor
 from zogan.errors import ConfigError, nearest
 
 Fold = Callable[[Tensor, Tensor], Tensor]
-"""(weight, gradient of one batch's mean loss) to what is summed over batches, elementwise."""
+"""(weight, gradient of one batch's mean loss), each (out, in), to what is summed over batches, of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,28 @@ class Criterion:
 CRITERIA: dict[str, Criterion] = {
     # |Σ dL/dw|: first-order change of the loss by a small step (GPS, arXiv:2312.10136; SPEFT, arXiv:2412.13488).
     "gradient": Criterion(lambda weight, grad: grad, torch.abs),
+    # |Σ g / ‖g of the weight's input feature‖|: a few features of large activation have the largest gradients in every
+    # row, and chosen by them alone all rows change the same few columns. Their scale is taken out, as the diagonal of
+    # K-FAC's input factor does (arXiv:1503.05671, section 3), and as Wanda does with weights (arXiv:2306.11695).
+    "relative": Criterion(lambda weight, grad: _over_columns(grad), torch.abs),
     # Σ (dL/dw)²: diagonal of the empirical Fisher information (FISH mask, arXiv:2111.09839, eq. 3).
     "fisher": Criterion(lambda weight, grad: grad.square(), lambda total: total),
     # |Σ w dL/dw|: first-order change of the loss if the weight were zero (SNIP, arXiv:1810.02340, eq. 5).
     "contribution": Criterion(lambda weight, grad: weight * grad, torch.abs),
+    # |Σ (w dL/dw − (w dL/dw)²/2)|: the same to the second order, the curvature by the diagonal of the empirical Fisher
+    # information (Optimal Brain Damage, 1989; LLM-Pruner, arXiv:2305.11627, eq. 5).
+    "second_order": Criterion(lambda weight, grad: weight * grad * (1 - weight * grad / 2), torch.abs),
     # −Σ w dL/dw: weights that training would move away from zero (arXiv:2005.07683, eq. 3).
     "movement": Criterion(lambda weight, grad: weight * grad, torch.neg),
     "magnitude": Criterion(None, torch.abs),
     # Uniform scores are drawn by the saliency pass, from the seed.
     "random": Criterion(None, lambda weight: weight),
 }
+
+
+def _over_columns(grad: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(grad, dim=0, keepdim=True)
+    return grad / norms.clamp_min(torch.finfo(grad.dtype).tiny)
 
 
 def find(name: str) -> Criterion:

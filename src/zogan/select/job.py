@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zogan.data.batch import batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
+from zogan.select.eligible import eligible
 from zogan.sparse.selection import Selection
 from zogan.tasks.balance import drawn_by, weighed, weights_of
 from zogan.tasks.job import Job
@@ -51,8 +52,9 @@ def select_for(
         progress: who is told how far it is.
 
     Returns:
-        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read, and
-        what the chosen weights of each tensor score together (`worth`).
+        The selection; its `meta` names criterion, density, allocation, pattern, seed, base, data and rows read, what
+        the chosen weights of each tensor score together (`worth`) and, where more than matrices may be chosen, how
+        many of each kind are (`parameters`).
     """
     settings, seed = job.config.select, job.config.train.seed
     model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
@@ -78,11 +80,13 @@ def select_for(
         allocation=settings.allocation,
         pattern=settings.pattern,
         block=settings.block,
+        parameters=settings.parameters,
         loss=loss,
         include=settings.include,
         exclude=settings.exclude,
         whole=job.task.head(model),
         frozen=frozen,
+        elsewhere=_elsewhere(job, model, frozen),
         seed=seed,
         progress=progress,
     )
@@ -95,3 +99,17 @@ def select_for(
         "zogan": version("zogan"),
     }
     return Selection(chosen.positions, chosen.shapes, chosen.whole, meta)
+
+
+def _elsewhere(job: Job, model: nn.Module, frozen: Collection[str]) -> int:
+    """Weights that could be chosen if nothing were frozen, and are not: of layers that need not even be in memory."""
+    if not frozen:
+        return 0
+    settings, seed = job.config.select, job.config.train.seed
+
+    def weights(model: nn.Module, but: Collection[str]) -> int:
+        whole = {*job.task.head(model), *but}
+        found = eligible(model, include=settings.include, exclude=settings.exclude, whole=whole)
+        return sum(weight.numel() for weight in found.values())
+
+    return weights(job.task.model(seed=seed, empty=True), ()) - weights(model, frozen)

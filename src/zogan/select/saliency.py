@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from zogan.config import ParameterKind
 from zogan.errors import ConfigError, ZoganError
 from zogan.progress import Progress, Silent
 from zogan.select.candidates import Candidates
 from zogan.select.criteria import Criterion
 from zogan.select.folding import folding
 from zogan.select.grids import grids_of
-from zogan.select.units import Units
-from zogan.sparse.layer import is_matrix
+from zogan.select.units import Units, at_least
+from zogan.sparse.gradient import conv1d
+from zogan.sparse.layer import kernel_of
 from zogan.sparse.selection import Selection
 
 Loss = Callable[[nn.Module, Any], Tensor]
 """(model, batch) to the batch's mean loss."""
-
-
-def eligible(
-    model: nn.Module, *, include: str = ".*", exclude: str | None = None, whole: Iterable[str] = ()
-) -> dict[str, nn.Parameter]:
-    """Weights that may be chosen: matrices of dense layers, without embeddings and tied weights.
-
-    Raises:
-        ConfigError: a pattern is no regular expression, or nothing matches.
-    """
-    try:
-        wanted, unwanted = re.compile(include), re.compile(exclude) if exclude else None
-    except re.error as error:
-        raise ConfigError(f"no regular expression: {error}", where="select.include or select.exclude") from None
-    uses = Counter(id(p) for module in model.modules() for p in module._parameters.values() if p is not None)
-    whole, found = set(whole), {}
-    for path, module in model.named_modules():
-        name = f"{path}.weight" if path else "weight"
-        if not is_matrix(module) or name in whole:
-            continue
-        weight = module.weight
-        if not isinstance(weight, nn.Parameter) or uses[id(weight)] > 1:
-            continue
-        if wanted.search(name) and not (unwanted and unwanted.search(name)):
-            found[name] = weight
-    if not found:
-        raise ConfigError(
-            f"no weight matches include={include!r}, exclude={exclude!r}",
-            where="select",
-            todo="Only matrices of linear layers that are not tied can be chosen",
-        )
-    return found
 
 
 def choose(
@@ -67,11 +35,15 @@ def choose(
     allocation: str,
     seed: int,
     random: bool,
+    elsewhere: int = 0,
     pattern: str = "elements",
     block: int = 16,
+    counted: Collection[str] = (),
+    rowless: Collection[str] = (),
+    vectors: Mapping[ParameterKind, Mapping[str, nn.Parameter]] | None = None,
     progress: Progress | None = None,
 ) -> Selection:
-    """Score the weights and choose the best share.
+    """Score the weights and choose the best share: vectors whole, and as many elements as they leave.
 
     Each module's mode, gradients and `requires_grad` flags are as before afterwards. The pass runs in evaluation mode,
     so that no dropout blurs the scores.
@@ -81,19 +53,27 @@ def choose(
         batches: the data, one pass.
         loss: what one batch gives.
         criterion: how weights are scored.
-        weights: parameter name to parameter, all that may be chosen.
-        density: share of those weights to choose, 0 to 1.
+        weights: parameter name to parameter, all of which the share is one, each with rows and columns.
+        density: how many to choose: this share, 0 to 1, of those weights and of what is elsewhere; all of them at most.
         allocation: `global`, `tensor` or, of elements, `row`.
         seed: of the `random` criterion.
         random: whether scores are drawn at random.
+        elsewhere: number of weights that may not be chosen, and that the share is of as well.
         pattern: `elements`, `rows`, `columns`, `blocks` or `coupled`.
         block: side of a block.
+        counted: names of those weights of which no element may be chosen.
+        rowless: names of those whose rows are no neurons: of these `row` is `tensor`.
+        vectors: by kind, parameter name to parameter: those that the loss reaches are all chosen.
+        progress: who is told how far it is.
+
+    Returns:
+        Positions of all weights that the loss reaches, perhaps none; vectors are `whole`.
 
     Raises:
         ZoganError: no batch, a loss or a gradient that is not finite, no weight that the loss reaches, or a share in
-            which not one unit of the pattern fits.
+            which the vectors, or one unit of the pattern beside them, do not fit.
     """
-    progress = progress or Silent()
+    progress, vectors = progress or Silent(), vectors or {}
     batches = list(batches)
     if not batches:
         raise ZoganError("the saliency pass needs at least one batch")
@@ -102,24 +82,34 @@ def choose(
         batches = batches[:1]
     touched: dict[str, nn.Parameter] = {}
     shapes = {name: (w.shape[0], w.shape[1]) for name, w in weights.items()}
+    free = {name: shape for name, shape in shapes.items() if name not in counted}
     candidates: Candidates | Units
     if pattern == "elements":
-        candidates = Candidates(shapes, _count(shapes, density), allocation, criterion.score)
+        candidates = Candidates(free, _count(shapes, elsewhere, density), allocation, criterion.score, rowless=rowless)
     else:
-        grids = grids_of(model, shapes, pattern=pattern, block=block)
-        candidates = Units(grids, shapes, _count(shapes, density), allocation, criterion.score)
-    names = {parameter: name for name, parameter in weights.items()}
+        grids = grids_of(model, free, pattern=pattern, block=block)
+        candidates = Units(grids, free, _count(shapes, elsewhere, density), allocation, criterion.score)
+    sums: dict[str, Tensor] = {}
+    names = {p: name for group in (weights, *vectors.values()) for name, p in group.items()}
+    lying = {module.weight for module in model.modules() if kernel_of(module) is conv1d}
 
     def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
         name = names[parameter]
         touched[name] = parameter
-        if criterion.fold is not None and grad is not None:
+        if criterion.fold is not None and grad is not None and name not in counted:
             with torch.no_grad():
                 # In fp32: the square of a small fp16 gradient would be 0.
-                folded = criterion.fold(parameter.float(), grad.float())
+                weight, gradient = parameter.float(), grad.float()
+                # A criterion may look along input features: those are the rows of a Conv1D.
+                turned = parameter in lying
+                folded = criterion.fold(weight.T, gradient.T).T if turned else criterion.fold(weight, gradient)
                 if not torch.isfinite(folded.sum()):  # one pass, and no copy: what is not finite stays so in the sum
                     raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
-                candidates.add(name, _matrix(folded))
+                if name in free:
+                    candidates.add(name, _matrix(folded))
+                else:  # batch by batch as the elements' scores are, so that they can be added up
+                    folded = folded if pattern == "elements" else criterion.score(folded)
+                    sums[name] = sums[name] + folded if name in sums else folded
 
     progress.start("select", len(batches))
     with folding(model, names, fold):
@@ -131,26 +121,64 @@ def choose(
                 break
             value.backward()  # type: ignore[no-untyped-call]
             progress.advance(done, loss=value.item())
-    if not touched:
+    # What the loss never reaches (an unused pooler) is not chosen, and counts in no share.
+    shapes = {name: shapes[name] for name in sorted(shapes) if name in touched}
+    free = {name: shape for name, shape in shapes.items() if name in free}
+    whole = {kind: {name: p for name, p in group.items() if name in touched} for kind, group in vectors.items()}
+    sizes = {kind: sum(p.numel() for p in group.values()) for kind, group in whole.items()}
+    if not shapes or not (free or any(sizes.values())):
         raise ZoganError("the loss reaches none of the weights that may be chosen", where="select")
-    if len(touched) < len(shapes):
-        # Weights that the loss never reaches (an unused pooler) count neither as candidates nor in the share.
-        shapes = {name: shapes[name] for name in sorted(touched)}
-        candidates.narrow(shapes, _count(shapes, density))
-    if criterion.fold is None:
-        _add_without_gradient(candidates, touched, seed if random else None)
-    positions = candidates.choose()
-    worth = candidates.worth(positions)
+    left = _count(shapes, elsewhere, density) - sum(sizes.values())
+    if left < 0:
+        _refuse(sizes, shapes, elsewhere, density)
+    positions = dict.fromkeys(shapes, torch.empty(0, dtype=torch.int64))
+    worth: dict[str, float] = {}
+    if free:
+        if isinstance(candidates, Units):
+            candidates.narrow(free, left, beside=sum(sizes.values()))
+        else:
+            candidates.narrow(free, left)
+        if criterion.fold is None:
+            _add_without_gradient(candidates, {name: touched[name] for name in free}, seed if random else None)
+        best = candidates.choose()
+        worth |= candidates.worth(best)
+        positions |= {name: flat.cpu() for name, flat in best.items()}
+    for name, total in sums.items():
+        worth[name] = float((criterion.score(total) if pattern == "elements" else total).sum(dtype=torch.float64))
+    sides = {name: tuple(p.shape) for group in whole.values() for name, p in group.items()}
     return Selection(
-        {name: flat.cpu() for name, flat in positions.items()},
-        {name: shapes[name] for name in sorted(shapes)},
+        positions,
+        {**shapes, **{name: sides[name] for name in sorted(sides)}},
+        tuple(sorted(sides)),
         meta={"worth": {name: float(f"{worth[name]:.4g}") for name in sorted(worth)}},
     )
 
 
-def _count(shapes: Mapping[str, tuple[int, int]], density: float) -> int:
+def _count(shapes: Mapping[str, tuple[int, int]], elsewhere: int, density: float) -> int:
+    here = sum(rows * columns for rows, columns in shapes.values())
     # Rounded down: a share is a promise.
-    return max(1, int(density * sum(rows * columns for rows, columns in shapes.values())))
+    return max(1, min(here, int(density * (here + elsewhere))))
+
+
+def _refuse(
+    sizes: Mapping[ParameterKind, int], shapes: Mapping[str, tuple[int, int]], elsewhere: int, density: float
+) -> None:
+    """Vectors do not fit into the share.
+
+    Raises:
+        ConfigError: with what would fit.
+    """
+    total = elsewhere + sum(rows * columns for rows, columns in shapes.values())
+    count, vectors = _count(shapes, elsewhere, density), sum(sizes.values())
+    counts = " and ".join(f"{size:,} of {kind}" for kind, size in sizes.items() if size)
+    ways = [f"take at least {at_least((vectors + 1) / total)}"] if vectors < total else []
+    ways += [f"of these {kind} alone" for kind, size in sizes.items() if 0 < size <= count]
+    todo = ", or ".join(ways or ["leave them out of select.parameters"])
+    raise ConfigError(
+        f"{count:,} of {total:,} weights may change, and vectors that train whole hold {counts}",
+        where="budget.density",
+        todo=todo[0].upper() + todo[1:],
+    )
 
 
 def _matrix(folded: Tensor) -> Tensor:

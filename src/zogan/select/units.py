@@ -39,6 +39,7 @@ class Units:
         score: Callable[[Tensor], Tensor],
     ) -> None:
         self.grids, self.shapes, self.count, self.allocation, self.score = grids, dict(shapes), count, allocation, score
+        self.beside = 0
         self.sums: dict[str, Tensor] = {}
         self._taken: dict[str, Tensor] = {}
 
@@ -61,9 +62,9 @@ class Units:
                 drawn[grid.group] = torch.rand(len(sizes), generator=generator)
             self.sums[name] = drawn[grid.group] * sizes
 
-    def narrow(self, shapes: Mapping[str, tuple[int, int]], count: int) -> None:
-        """Only these tensors may be chosen after all, and so many of their weights."""
-        self.shapes, self.count = dict(shapes), count
+    def narrow(self, shapes: Mapping[str, tuple[int, int]], count: int, *, beside: int = 0) -> None:
+        """Only these tensors may be chosen after all, and so many of their weights, beside so many that are taken."""
+        self.shapes, self.count, self.beside = dict(shapes), count, beside
 
     def choose(self) -> dict[str, Int64[Tensor, " chosen"]]:
         """The weights of the best units, per tensor: flat positions, strictly increasing.
@@ -115,12 +116,18 @@ class Units:
             group = min(smallest, key=lambda group: smallest[group] / totals[group])
             held, share = smallest[group], smallest[group] / totals[group]
             budget = f"{self.count} of {sum(totals.values())} weights, shared out over the tensors,"
-        digits = 1 - math.floor(math.log10(share))
+        share += self.beside / sum(totals.values())
         raise ConfigError(
             f"{budget} may change, and the smallest unit holds {held}",
             where="budget.density",
-            todo=f"Take at least {math.ceil(share * 10**digits) / 10**digits:g}, or a finer pattern",
+            todo=f"Take at least {at_least(share)}, or a finer pattern",
         )
+
+
+def at_least(share: float) -> str:
+    """A share above 0 in two digits, rounded up: as it is written in a configuration."""
+    digits = 1 - math.floor(math.log10(share))
+    return f"{math.ceil(share * 10**digits) / 10**digits:g}"
 
 
 def best(scores: Float[Tensor, " units"], sizes: Int64[Tensor, " units"], budget: int) -> Bool[Tensor, " units"]:

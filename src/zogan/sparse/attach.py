@@ -38,6 +38,7 @@ class _Before:
 
     trainable: tuple[str, ...]
     whole: Mapping[str, Tensor]
+    vectors: tuple[str, ...]
     stored: Mapping[str, torch.dtype]
 
 
@@ -51,7 +52,8 @@ def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch
         model: any module; the chosen parameters must be weights of `nn.Linear`, `nn.Embedding` or `Conv1D`.
         selection: from `zogan.select`.
         stored: dtype per parameter that the base is stored in, where the model was loaded in another; values are
-            rounded to it while training, so that a patch holds exactly what was trained.
+            rounded to it while training, so that a patch holds exactly what was trained. Vectors are rounded once, at
+            the end.
 
     Raises:
         ZoganError: a name is not in the model, its shape differs, its layer cannot train in part, or is tied.
@@ -68,6 +70,8 @@ def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch
     for name in selection.whole:
         if name not in parameters:
             raise ZoganError("is to train whole but is not in the model", where=name, todo=nearest(name, parameters))
+    for name in selection.vectors:
+        _refuse_shape(name, parameters[name], selection.shapes[name])
     trainable = tuple(name for name, p in parameters.items() if p.requires_grad)
     for parameter in parameters.values():
         parameter.requires_grad_(False)
@@ -76,7 +80,7 @@ def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch
     whole = {name: parameters[name].detach().clone() for name in selection.whole}
     for name in selection.whole:
         parameters[name].requires_grad_(True)
-    setattr(model, _BEFORE, _Before(trainable, whole, stored))
+    setattr(model, _BEFORE, _Before(trainable, whole, selection.vectors, stored))
 
 
 def deltas(model: nn.Module) -> dict[str, Delta]:
@@ -95,12 +99,17 @@ def deltas(model: nn.Module) -> dict[str, Delta]:
 
 
 def old_values(model: nn.Module) -> dict[str, Tensor]:
-    """What stood at the chosen weights, fp32, by the name of the parameter that trains in their place."""
-    return {
+    """What stood at the chosen weights, fp32, by the name of the parameter that trains in their place.
+
+    A new head, which trains whole too, had no value of the base's.
+    """
+    found = {
         f"{path}.values" if path else "values": module.old.float()
         for path, module in model.named_modules()
         if isinstance(module, Sparse)
     }
+    before = _before(model)
+    return found | {name: before.whole[name].float() for name in before.vectors}
 
 
 def detach(model: nn.Module) -> dict[str, Delta]:
@@ -115,6 +124,8 @@ def detach(model: nn.Module) -> dict[str, Delta]:
         if isinstance(module, Sparse):
             make_plain(module)
     for name, parameter in model.named_parameters():
+        if name in before.vectors:
+            parameter.data.copy_(changed[name].new.view_as(parameter))  # rounded, as what a patch of it gives
         parameter.requires_grad_(name in before.trainable)
     delattr(model, _BEFORE)
     return changed
@@ -136,12 +147,7 @@ def _refuse(
 ) -> None:
     if owner is None or name not in parameters:
         raise ZoganError("is chosen but is not in the model", where=name, todo=nearest(name, parameters))
-    if tuple(parameters[name].shape) != tuple(shape):
-        raise ZoganError(
-            f"has shape {tuple(parameters[name].shape)}, the selection was made for {tuple(shape)}",
-            where=name,
-            todo="Select again on this model",
-        )
+    _refuse_shape(name, parameters[name], shape)
     if kernel_of(owner) is None:
         raise ZoganError(f"belongs to {type(owner).__name__}, which cannot train in part", where=name)
     if uses[id(parameters[name])] > 1:
@@ -149,4 +155,13 @@ def _refuse(
             "is tied to another layer's weight, and its gradient is the sum over both",
             where=name,
             todo="Leave it out of the selection, or train it whole",
+        )
+
+
+def _refuse_shape(name: str, parameter: nn.Parameter, shape: tuple[int, ...]) -> None:
+    if tuple(parameter.shape) != tuple(shape):
+        raise ZoganError(
+            f"has shape {tuple(parameter.shape)}, the selection was made for {tuple(shape)}",
+            where=name,
+            todo="Select again on this model",
         )

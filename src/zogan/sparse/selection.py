@@ -17,8 +17,8 @@ class Selection:
 
     Attributes:
         positions: parameter name to flat positions in the contiguous weight, int64, strictly increasing.
-        shapes: parameter name to the weight's shape.
-        whole: names of parameters that train whole, such as a new head.
+        shapes: parameter name to its shape, of all that has positions, and of the base's own vectors that train whole.
+        whole: names of parameters that train whole: a new head, which has no shape here, and vectors of the base.
         meta: criterion, density, data and seed that made it; JSON values only.
     """
 
@@ -34,6 +34,12 @@ class Selection:
                 raise ValueError(f"{name}: positions must be strictly increasing and within 0..{numel - 1}")
 
     @property
+    def vectors(self) -> tuple[str, ...]:
+        """Names of the base's own parameters that train whole: biases and norms."""
+        return tuple(name for name in self.whole if name in self.shapes)
+
+    @property
     def count(self) -> int:
-        """Number of chosen weights."""
-        return sum(len(flat) for flat in self.positions.values())
+        """Number of the base's weights that may change: at the positions, and in vectors."""
+        whole = sum(torch.Size(self.shapes[name]).numel() for name in self.vectors)
+        return whole + sum(len(flat) for flat in self.positions.values())

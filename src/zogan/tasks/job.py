@@ -133,4 +133,4 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
         task = Classification(base, splits.labels, max_length=limit, progress=progress)
     else:
         task = Generation(base, max_length=limit, progress=progress)
-    return Job(config, base, splits, task, cache)
+    return Job(config.for_labels(len(splits.labels)), base, splits, task, cache)

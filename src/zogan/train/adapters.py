@@ -19,8 +19,8 @@ from zogan.data.batch import batch_size, bucketed
 from zogan.errors import ZoganError
 from zogan.models.cut import Cut
 from zogan.progress import Progress
+from zogan.select.eligible import eligible
 from zogan.select.job import SALIENCY_EPOCH
-from zogan.select.saliency import eligible
 from zogan.tasks.balance import drawn_by
 from zogan.tasks.job import Job
 from zogan.tasks.task import Predictions

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial as bound
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ from zogan.models.cut import stacks
 from zogan.models.device import device, finish, onto_device
 from zogan.progress import Progress, Silent
 from zogan.select import select
+from zogan.select.eligible import VECTORS, vectors
 from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import Batch
@@ -208,6 +209,7 @@ def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch)
         pattern=config.select.pattern,
         block=config.select.block,
         loss=mean,
+        parameters=[name for name in config.select.parameters if name not in VECTORS] or ["matrices"],
         whole=task.head(model),
     )
     if kind == "forward":
@@ -217,6 +219,11 @@ def _runner(job: Job, kind: str, model: nn.Module, batch: Batch, largest: Batch)
             parameter.requires_grad_(False)
         return choose, 0, 0.0
     selection = choose() if kind == "sparse" else None
+    if selection is not None:
+        # Beside the elements and not in place of some: in so few layers they may be more than the share.
+        loose = vectors(model, config.select.parameters, whole=selection.whole)
+        whole = (*selection.whole, *(name for group in loose.values() for name in group))
+        selection = replace(selection, whole=whole)
     method_for(config.model_copy(update={"method": kind}), job, model, selection).prepare(model)
     model.train()
     trained = [p for p in model.parameters() if p.requires_grad]

@@ -187,7 +187,7 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     elif method == "lora":  # forward, the gradient of what it reads, and that of its weights
         steps += 6 * config.lora.rank * form.sides * train.tokens
     else:
-        steps += int(2 * config.budget.density * sum(above) * train.tokens)
+        steps += 2 * chosen_of(form, config.budget.density, depth) * train.tokens
     selection = 0
     if method == "sparse":
         selection = forward(above if cached else form.layers, form, chosen) + inputs(above, form, chosen)
@@ -203,6 +203,11 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
         training=steps,
         validation=validation,
     )
+
+
+def chosen_of(form: Form, density: float, depth: int) -> int:
+    """How many weights of the topmost `depth` layers are chosen: of all layers the share that may change."""
+    return min(int(density * sum(form.layers)), sum(form.layers[len(form.layers) - depth :]))
 
 
 def forward(layers: tuple[int, ...], form: Form, volume: Volume) -> int:

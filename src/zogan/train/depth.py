@@ -6,12 +6,13 @@ from typing import Any
 
 import torch
 
-from zogan.config import Config, RegularizeConfig
+from zogan.config import Config, RegularizeConfig, SelectConfig
 from zogan.data.batch import batch_size
 from zogan.models.cut import stacks
 from zogan.progress import Progress, Silent
 from zogan.select.budget import Option, affordable, best, shown, weighed
 from zogan.select.criteria import find
+from zogan.select.eligible import VECTORS, refuse_half
 from zogan.select.job import select_for
 from zogan.sparse.selection import Selection
 from zogan.tasks.job import Job
@@ -58,8 +59,11 @@ def selection_reads(config: Config) -> dict[str, Any]:
     read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
     read |= {"balance"} if config.train.balance != "none" else set()
     timed = config.budget.time is not None
+    select = config.select.model_dump(mode="json")
+    if config.select.parameters == SelectConfig().parameters:
+        select.pop("parameters")  # as before there was a choice: what was selected then is kept
     reads = {
-        "select": config.select.model_dump(mode="json"),
+        "select": select,
         "budget": config.budget.model_dump(mode="json", exclude=left_out),
         "train": config.train.model_dump(mode="json", include=None if timed else read),
     }
@@ -79,9 +83,11 @@ def chosen(job: Job, *, dtype: torch.dtype | None = None, progress: Progress = S
         progress: who is told how far it is.
 
     Raises:
-        ConfigError: no depth fits the budget.
+        ConfigError: no depth fits the budget, or vectors are to train in 16 bits.
     """
     budget = job.config.budget
+    if job.dtype is None and job.activations is not None:  # as they will be trained, whatever `dtype` is
+        refuse_half({f"what {kind} hold": job.activations for kind in VECTORS if kind in job.config.select.parameters})
     if budget.depth != "auto":
         held = hold(job, to_tune(job), dtype=dtype, progress=progress)
         return _select(job, held, progress), held
@@ -151,12 +157,18 @@ def _select(job: Job, held: Held, progress: Progress) -> Selection:
 
 
 def _worth_by_layer(held: Held, selection: Selection) -> dict[int, float]:
-    """By layer, counted from the top; what lies outside of the stack is reached at any depth."""
+    """By layer, counted from the top. Of what lies outside of the stack, what stands before it in the model, such as
+    embeddings and their norm, is reached with the lowest layer alone; the rest at any depth."""
     found = next(iter(stacks(held.model).items()), None)
     worth: dict[int, float] = {}
+    names = [name for name, _ in held.model.named_parameters()]
+    inside = [place for place, name in enumerate(names) if found is not None and name.startswith(f"{found[0]}.")]
+    before = set(names[: min(inside, default=0)])
     for name, value in selection.meta["worth"].items():
         layer = 0
         if found is not None and name.startswith(f"{found[0]}."):
             layer = len(found[1]) - 1 - int(name.removeprefix(f"{found[0]}.").split(".")[0])
+        elif found is not None and name in before:
+            layer = len(found[1]) - 1
         worth[layer] = worth.get(layer, 0.0) + value
     return worth

@@ -8,9 +8,10 @@ from typing import Any
 
 from zogan.errors import ConfigError
 from zogan.select.candidates import MULTIPLE
+from zogan.select.eligible import embeddings
 from zogan.tasks.job import Job
 from zogan.train.calibration import Calibration, Pace
-from zogan.train.cost import Form, Volume, Volumes, Work, form_of, forward, volumes_of, work_of
+from zogan.train.cost import Form, Volume, Volumes, Work, chosen_of, form_of, forward, volumes_of, work_of
 from zogan.train.depth import deepest
 from zogan.train.filling import resident_bytes
 from zogan.train.hidden import DTYPES, bytes_wanted
@@ -83,6 +84,10 @@ class Estimator:
         self.form: Form = form_of(job, self.model)
         self.volumes: Volumes = volumes_of(job)
         self.program = program_bytes()
+        select = job.config.select
+        asked = "embeddings" in select.parameters
+        tables = embeddings(self.model, include=select.include, exclude=select.exclude) if asked else {}
+        self.tables = tuple(parameter.numel() for parameter in tables.values())
         self.head = sum(self.model.get_parameter(name).numel() for name in job.task.head(self.model))
 
     def settings(self) -> list[Setting]:
@@ -170,8 +175,15 @@ class Estimator:
             return form.parameters
         if setting.method == "lora":
             return self.job.config.lora.rank * form.sides + self.head
-        chosen = int(self.job.config.budget.density * sum(form.layers[-self._depth(setting) :]))
+        # Vectors that train whole are within the share.
+        tables = int(self.job.config.budget.density * sum(self._tables(setting)))
+        chosen = chosen_of(form, self.job.config.budget.density, self._depth(setting)) + tables
         return chosen + self.head + self._adapters(setting)
+
+    def _tables(self, setting: Setting) -> tuple[int, ...]:
+        """Weights of each embedding matrix of which some may change: below all layers, and so at full depth alone."""
+        deep = setting.method == "sparse" and self._depth(setting) == len(self.form.layers)
+        return self.tables if deep else ()
 
     def _adapters(self, setting: Setting) -> int:
         """Weights of a second stage's adapters."""
@@ -194,7 +206,8 @@ class Estimator:
         chosen = 0
         if setting.method == "sparse":
             # One dense gradient at a time, in fp32 and folded, and the candidates.
-            chosen = step + 3 * 4 * max(form.layers) + 2 * MULTIPLE * 12 * (trainable - self._adapters(setting))
+            largest = max(*form.layers, *self._tables(setting))
+            chosen = step + 3 * 4 * largest + 2 * MULTIPLE * 12 * (trainable - self._adapters(setting))
         # Loading has each weight twice; a prefix cache is mapped into memory.
         return self.program + weights + max(weights, training, chosen) + self._resident(setting)
 
@@ -222,7 +235,7 @@ class Estimator:
         stored = max(info.nbytes // max(info.numel, 1) for info in headers(self.job.base.folder).values())
         head = 4 * self.head
         if setting.method == "sparse":
-            share = self.job.config.budget.density
+            share = min(self.job.config.budget.density * len(self.form.layers) / self._depth(setting), 1.0)
             entropy = -(share * math.log2(share) + (1 - share) * math.log2(1 - share)) / share if share < 1 else 0.0
             adapters = self._adapters(setting)
             return int((trainable - self.head - adapters) * (2 * stored + entropy / 8)) + head + 4 * adapters

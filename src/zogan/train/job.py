@@ -39,8 +39,8 @@ from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 
-_LATER = ("balance", "folds", "head_start")
-"""Options of `train:` that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
+_LATER = {"train": ("balance", "folds", "head_start"), "select": ("parameters",)}
+"""Options that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _looks_back(settings: RegularizeConfig) -> bool:
 
 def _rates(model: nn.Module, job: Job, config: Config) -> dict[str, float]:
     head = set(job.task.head(model))
-    return {name: config.train.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
+    return {name: config.head_rate if name in head else config.rate for name, _ in model.named_parameters()}
 
 
 def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, str]:
@@ -241,6 +241,8 @@ def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, 
         for name in sorted(selection.positions):
             sha.update(name.encode())
             sha.update(selection.positions[name].numpy().tobytes())
+        for name in selection.vectors:
+            sha.update(name.encode())
         found["selection"] = sha.hexdigest()
     return found
 
@@ -252,9 +254,11 @@ def config_digest(config: Config) -> str:
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)
-    for key in _LATER:
-        if tree["train"][key] == type(config.train).model_fields[key].default:
-            tree["train"].pop(key)
+    for part, keys in _LATER.items():
+        section = getattr(config, part)
+        for key in keys:
+            if getattr(section, key) == type(section).model_fields[key].default:
+                tree[part].pop(key)
     tree["budget"].pop("memory")
     if config.regularize == RegularizeConfig():
         tree.pop("regularize")  # nothing is asked for, as before there was anything to ask for

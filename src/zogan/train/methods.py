@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from zogan.config import Config, LoraConfig
 from zogan.errors import ConfigError
 from zogan.patch import Patch
+from zogan.select.eligible import refuse_half
 from zogan.sparse.attach import Delta, attach, detach, old_values
 from zogan.sparse.layer import is_matrix
 from zogan.sparse.selection import Selection
@@ -60,7 +61,7 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Sparse:
-    """The chosen weights, and a new head whole."""
+    """The chosen weights; vectors of the base and a new head whole."""
 
     selection: Selection
     head: tuple[str, ...]
@@ -170,6 +171,7 @@ def method_for(config: Config, job: Job, model: nn.Module, selection: Selection 
     if config.method == "sparse":
         if selection is None:
             raise ConfigError("method sparse needs a selection", where="method")
+        refuse_half({name: model.get_parameter(name).dtype for name in selection.vectors})
         return Sparse(selection, head, stored)
     if config.method == "full":
         return Full(job, head)

@@ -9,7 +9,7 @@ from torch import nn
 
 from zogan.data.batch import BatchSize, batch_size, ordered
 from zogan.models.cut import stacks
-from zogan.select.saliency import eligible
+from zogan.select.eligible import eligible, embeddings
 from zogan.tasks.job import Job
 from zogan.train.need import Need
 
@@ -31,6 +31,7 @@ class Sizes:
         trained: tokens of a training batch; 0 where no layer trains.
         measured: tokens of a batch of which figures are taken.
         streamed: tokens of a batch on its way through the layers that do not change.
+        tables: weights of each embedding matrix of which some may change; they lie below all layers.
     """
 
     program: int
@@ -41,6 +42,7 @@ class Sizes:
     trained: int
     measured: int
     streamed: int
+    tables: tuple[int, ...] = ()
 
     def whole(self, depth: int, density: float) -> int:
         """Peak with the whole model in memory, of which `depth` layers may change."""
@@ -54,9 +56,13 @@ class Sizes:
         return self.program + self.rest + max(held, streamed)
 
     def _used(self, depth: int, density: float) -> int:
-        chosen = density * sum(self.layers[len(self.layers) - depth :]) / 4
+        tables = self.tables if depth == len(self.layers) else ()
+        # Vectors that train whole are within the share: as many fewer elements are chosen.
+        elements = min(density * sum(self.layers), sum(self.layers[len(self.layers) - depth :])) / 4
+        chosen = elements + density * sum(tables)
         # The selection has one dense gradient, in fp32 and folded; writing a value needs a copy of none.
-        training = self.activations * self.trained * depth + 3 * self.largest
+        largest = max(self.largest, 4 * max(tables, default=0))
+        training = self.activations * self.trained * depth + 3 * largest
         return int(LOGITS_BYTES + VALUE_BYTES * chosen + max(training, self.activations * self.measured))
 
 
@@ -73,6 +79,9 @@ def measure(job: Job, model: nn.Module, need: Need, *, program: int) -> Sizes:
     layers = next(iter(found.values()), nn.ModuleList())
     inside = {id(p) for p in layers.parameters()}
     chosen = eligible(model, whole=job.task.head(model)).values() if need.trains else ()
+    asked = need.trains and job.config.method == "sparse" and "embeddings" in job.config.select.parameters
+    select = job.config.select
+    tables = embeddings(model, include=select.include, exclude=select.exclude).values() if asked else ()
     lengths = [len(example.ids) for split in need.splits for example in job.examples(split)]
     return Sizes(
         program=program,
@@ -83,6 +92,7 @@ def measure(job: Job, model: nn.Module, need: Need, *, program: int) -> Sizes:
         trained=_tokens(lengths, batch_size(job.config.train)) if need.trains else 0,
         measured=_tokens(lengths, batch_size(job.config.evaluate)),
         streamed=_tokens(lengths, need.forward.size),
+        tables=tuple(p.numel() for p in tables),
     )
 
 

@@ -120,6 +120,7 @@ WORDS: dict[str, str] = {
     "{kind} with {kind_share}.",
     "places.outside": "Outside the layers",
     "places.outside.item": "{changed} changed ({share})",
+    "places.vectors": "Biases and norms: {changed} changed ({share})",
     "places.none": "None of the base's weights changed.",
     "places.new": "New, beside the base's weights:",
     "places.adapter": "an adapter ({count} tensors)",
@@ -130,6 +131,14 @@ WORDS: dict[str, str] = {
     "training.start": "The loss on validation rows decides: none of {epochs} epochs was better than the head that was "
     "fitted before, so that head was kept and no other weight was changed.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
+    "points.lead": "Then places on the way from the old values to the learnt ones, and one beyond them, were tried on "
+    "the validation rows, and the best was kept.",
+    "points.caption": "Each place that was tried, on the same validation rows.",
+    "points.share": "Share of the way",
+    "points.errors": "Errors",
+    "points.loss": "Loss",
+    "points.choice": "Choice",
+    "points.kept": "kept",
     "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where {share} "
     "of the gradient outside of the chosen weights lies, and trained them together with these.",
     "second.and": ", ",

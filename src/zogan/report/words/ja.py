@@ -122,6 +122,7 @@ WORDS: dict[str, str] = {
     "行列 {kind}（同{kind_share}）です。",
     "places.outside": "層の外",
     "places.outside.item": "{changed}個を変更（{share}）",
+    "places.vectors": "バイアスと正規化層：{changed}個を変更（{share}）",
     "places.none": "元のモデルの重みは変更されていません。",
     "places.new": "元の重みとは別に追加されたもの：",
     "places.adapter": "アダプターのテンソル{count}個",
@@ -132,6 +133,14 @@ WORDS: dict[str, str] = {
     "training.start": "検証データの損失をもとに判断しました。全{epochs}エポックのいずれも、"
     "学習前にあてはめた分類ヘッドを上回らなかったため、そのヘッドを採用し、ほかの重みは変えていません。",
     "training.stopped": "その後{epochs}エポック続けても改善しなかったため、学習を早めに終えました。",
+    "points.lead": "続いて、元の値から学習後の値までの途中の点と、その先の1点を検証データで比べ、"
+    "最も良い点を採用しました。",
+    "points.caption": "比べた各点の、同じ検証データでの値です。",
+    "points.share": "学習後の値までの割合",
+    "points.errors": "誤り率",
+    "points.loss": "損失",
+    "points.choice": "採否",
+    "points.kept": "採用",
     "second.what": "そこから第2段階として、第{layers}層に小さなアダプターを追加し、選んだ重みと一緒に学習しました。"
     "選んだ重み以外に残っていた勾配の{share}がこの層にあります。",
     "second.and": "、",
