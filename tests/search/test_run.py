@@ -167,6 +167,34 @@ def test_a_failed_setting_does_not_end_the_search(tmp_path: Path, monkeypatch: p
     assert found.pick == found.baseline
 
 
+def test_a_trial_that_another_has_taken_up_does_not_end_the_search(
+    tmp_path: Path, whole: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_back: list[int] = []
+    claim = module.Study.claim
+
+    def noted(study: module.Study, limit: int | None) -> module.Claim:
+        claims.append((study, claim(study, limit)))
+        return claims[-1][1]
+
+    def cleared(*rest: Any, **options: Any) -> Any:
+        study, mine = claims[-1]
+        if mine.trial.number == 1 and not given_back:
+            given_back.append(mine.trial.number)
+            study.leave(mine.trial)  # as who takes it for dead
+            raise FileNotFoundError("its folder is gone")
+        return measure(*rest, **options)
+
+    claims: list[tuple[module.Study, module.Claim]] = []
+    monkeypatch.setattr(module.Study, "claim", noted)
+    monkeypatch.setattr(module, "measure", cleared)
+    notes = Notes()
+    found = zogan.search(tiny_config(project(tmp_path / "a")), progress=notes)
+    assert given_back == [1]
+    assert any("another process took it up" in note for note in notes.kept)
+    assert [score for _, score in scores(found)] == [score for _, score in scores(whole)]
+
+
 def test_time_that_is_over_puts_the_trial_at_work_aside(
     tmp_path: Path, whole: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:

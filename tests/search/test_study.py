@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from zogan.errors import ConfigError
-from zogan.search import study as module
 from zogan.search.space import Between, OneOf, Space
 from zogan.search.study import Study, study_name
 
@@ -91,17 +94,63 @@ def test_a_trial_put_back_twice_is_tried_once(tmp_path: Path) -> None:
     assert study.counts().waiting == 0
 
 
-def test_a_process_that_died_before_its_first_sign_of_life(tmp_path: Path) -> None:
-    study = open_study(tmp_path)
-    study.begin([SPACE.configured])
-    claim = study.claim(None)
-    study.mend()
-    assert study.counts().running == 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "GRACE", 0)
-        study.mend()
-    assert (study.counts().running, study.counts().waiting) == (0, 1)
-    assert study.claim(None).settings == claim.settings
+@pytest.mark.parametrize("last", ["ask", "_attribute"])
+def test_a_process_that_died_in_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    """Before it knew the settings, or before it said that it has begun."""
+    study, other = open_study(tmp_path, heartbeat_seconds=1000), open_study(tmp_path, heartbeat_seconds=1000)
+    owner = study._study if last == "ask" else study
+    do = getattr(owner, last)
+
+    def die(*arguments: object) -> None:
+        if last == "ask":
+            do(*arguments)
+        raise KeyboardInterrupt("killed")
+
+    monkeypatch.setattr(owner, last, die)
+    with pytest.raises(KeyboardInterrupt, match="killed"):
+        study.claim(None)
+    assert other.counts().running == 1
+    monkeypatch.undo()
+    other.mend()
+    assert (other.counts().running, other.counts().waiting) == (0, int(last == "_attribute"))
+    # What is drawn is what it would have drawn.
+    assert other.claim(None).settings == open_study(tmp_path, name="undisturbed").claim(None).settings
+
+
+def test_processes_that_claim_at_once_take_other_trials(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("claiming.py")), str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    taken = json.loads(ran.stdout)
+    assert len([numbers for numbers in taken if numbers]) > 1
+    assert sorted(number for numbers in taken for number in numbers) == list(range(24))
+
+
+def test_what_several_draw_is_what_one_would(tmp_path: Path) -> None:
+    drawn = []
+    for name, processes in (("one", 1), ("four", 4)):
+        studies = [open_study(tmp_path, name=name, heartbeat_seconds=1000) for _ in range(processes)]
+        studies[0].begin([SPACE.configured])
+        drawn.append([studies[number % processes].claim(8).settings for number in range(8)])
+    assert drawn[0] == drawn[1]
+
+
+def test_what_is_given_back_keeps_its_place(tmp_path: Path) -> None:
+    study, other = open_study(tmp_path, heartbeat_seconds=1000), open_study(tmp_path, heartbeat_seconds=1000)
+    first, last = study.claim(2), study.claim(2)
+    assert study.leave(last.trial)
+    # Nobody has put it back yet: still nothing new is drawn in its place.
+    again = other.claim(2)
+    assert (again.settings, again.withdrawn) == (last.settings, None)
+    assert not study.leave(last.trial)
+    for claim in (first, again):
+        other.end(claim.trial, "failed", {"why": "too small"})
+    assert (other.counts().settled, other.counts().running, other.counts().waiting) == (2, 0, 0)
 
 
 def test_no_more_trials_than_asked_for(tmp_path: Path) -> None:
@@ -110,7 +159,6 @@ def test_no_more_trials_than_asked_for(tmp_path: Path) -> None:
     claims = [study.claim(2) for _ in range(4)]
     assert [claim.withdrawn for claim in claims] == [None, None, "not needed", "not needed"]
     study.leave(claims[0].trial)
-    study.mend()
     assert study.claim(2).settings == SPACE.configured
 
 

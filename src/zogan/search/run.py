@@ -154,9 +154,12 @@ class Search:
             self.study.leave(claim.trial)
             self.progress.note(f"{label}: the time is over; the next call goes on with it")
             return
-        except BaseException:  # its settings are not to blame, or nothing can be tried at all
-            self.study.leave(claim.trial)
-            raise
+        except BaseException as error:  # its settings are not to blame, or nothing can be tried at all
+            if self.study.leave(claim.trial) or not isinstance(error, Exception):
+                raise
+            # Whoever took it up has ended it, and cleared its folder away; or will meet the same error.
+            self.progress.note(f"{label}: another process took it up, for no sign of life had come from here")
+            return
         if self.study.end(claim.trial, status, about):
             shutil.rmtree(self._place(claim), ignore_errors=True)
         self.progress.note(f"{label}: {self._told(claim.settings, status, about)}")

@@ -10,11 +10,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from zogan.errors import ConfigError
 from zogan.search.result import Status, Trial
@@ -23,6 +20,8 @@ from zogan.search.space import Between, OneOf, Settings, Space, rounded
 try:
     import optuna
     from optuna.trial import TrialState
+
+    from zogan.search.turn import Turn
 except ImportError:
     raise ConfigError(
         "a search needs optuna", where="search", todo="Install it with pip install 'zogan[search]'"
@@ -63,13 +62,17 @@ class Claim:
 class Study:
     """The trials of one search.
 
+    Whatever takes a trial, ends it or gives it back does so in a turn, one process after the other. SQLite alone would
+    let two processes take the same trial; and between one's giving back and another's putting back, one more could be
+    drawn than was asked for.
+
     Args:
         url: of the database, as SQLAlchemy writes it.
         name: of the study; another data, base or configuration has another.
         space: what may be tried.
         seed: of what is tried.
         heartbeat_seconds: between signs of life of a trial.
-        lock: file that keeps two processes from making the tables at once.
+        lock: file of the turns, where the database has no locks of its own.
 
     Raises:
         ConfigError: the database cannot be reached.
@@ -79,9 +82,12 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.name, self.space, self._seed, self._beat = name, space, seed, heartbeat_seconds
         self._distributions = {key: _distribution(values) for key, values in space.values.items()}
-        with FileLock(lock), _unwarned():
-            self._storage = _storage(url, heartbeat_seconds)
-            self._study = optuna.create_study(storage=self._storage, study_name=name, load_if_exists=True)
+        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        with _opening():
+            self._turn = Turn(url, lock)
+            with self._turn.taken(), _unwarned():
+                self._storage = _storage(url, heartbeat_seconds)
+                self._study = optuna.create_study(storage=self._storage, study_name=name, load_if_exists=True)
         self._id = self._storage.get_study_id_from_name(name)
 
     def close(self) -> None:
@@ -98,10 +104,11 @@ class Study:
         Returns:
             Those that did not.
         """
-        known = [self.settings(trial) for trial in self.trials()]
-        new = [settings for settings in seeds if settings not in known]
-        for settings in new:
-            self._enqueue(settings, {})
+        with self._turn.taken():
+            known = [self.settings(trial) for trial in self.trials()]
+            new = [settings for settings in seeds if settings not in known]
+            for settings in new:
+                self._enqueue(settings, {})
         return new
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
@@ -116,26 +123,9 @@ class Study:
         return Counts(settled, states.count(TrialState.RUNNING), states.count(TrialState.WAITING))
 
     def mend(self) -> None:
-        """Put back what a process had begun that is dead.
-
-        A trial is put back as another with the same settings, that names it. Two processes may both put it back: the
-        second of them is withdrawn when it is claimed.
-        """
-        with _unwarned():
-            optuna.storages.fail_stale_trials(self._study)
-        limit = datetime.now() - timedelta(seconds=GRACE * self._beat)
-        for trial in self.trials():
-            # Its process died before the first sign of life, which alone optuna looks for.
-            silent = BEGUN not in trial.user_attrs and trial.datetime_start is not None
-            if trial.state == TrialState.RUNNING and silent and trial.datetime_start < limit:
-                self._tell(trial.number, TrialState.FAIL)
-        trials = self.trials()
-        followed = {trial.user_attrs.get(AGAIN) for trial in trials}
-        for trial in trials:
-            whole = trial.params.keys() == self._distributions.keys()
-            lost = trial.state == TrialState.FAIL and WITHDRAWN not in trial.user_attrs
-            if lost and whole and trial.number not in followed:
-                self._enqueue(trial.params, {AGAIN: trial.number})
+        """Put back what a process had begun that is dead: as another trial with the same settings, that names it."""
+        with self._turn.taken():
+            self._mend()
 
     def claim(self, limit: int | None) -> Claim:
         """Take the next trial: one that waits, else a new one.
@@ -143,9 +133,11 @@ class Study:
         Args:
             limit: trials in all.
         """
-        with _unwarned():
+        with self._turn.taken(), _unwarned():
+            self._mend()
             drawn = sum(trial.state in _LIVE or WITHDRAWN in trial.user_attrs for trial in self.trials())
-            # By how many there are, and not by a generator's state: a search that was killed draws as it would have.
+            # By how many there are, and not by a generator's state: a search that was killed draws as it would have,
+            # and several processes as one would, while draws are at random.
             self._study.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=STARTUP,
                 multivariate=True,
@@ -156,30 +148,31 @@ class Study:
             waited = bool(trial.params)
             for key, values in self.space.values.items():
                 _suggest(trial, key, values)
-        settings = self.settings(trial)
-        earlier = [other for other in self.trials() if other.number < trial.number and other.state in _LIVE]
-        withdrawn = None
-        if any(self.settings(other) == settings for other in earlier):
-            withdrawn = "tried already"
-        elif not waited and limit is not None and len(earlier) >= limit:
-            withdrawn = "not needed"
-        if withdrawn:
-            self._attribute(trial.number, WITHDRAWN, withdrawn)
-            self._tell(trial.number, TrialState.FAIL)
+            settings = self.settings(trial)
+            earlier = [other for other in self.trials() if other.number < trial.number and other.state in _LIVE]
+            withdrawn = None
+            if any(self.settings(other) == settings for other in earlier):
+                withdrawn = "tried already"
+            elif not waited and limit is not None and len(earlier) >= limit:
+                withdrawn = "not needed"
+            if withdrawn:
+                self._attribute(trial.number, WITHDRAWN, withdrawn)
+                self._tell(trial.number, TrialState.FAIL)
+            else:
+                self._storage.record_heartbeat(self._key(trial.number))
+                self._attribute(trial.number, BEGUN, True)
         return Claim(trial, settings, withdrawn)
 
     @contextmanager
     def alive(self, trial: optuna.Trial) -> Iterator[None]:
-        """Inside, the trial gives signs of life."""
-        number = self._storage.get_trial_id_from_study_id_trial_number(self._id, trial.number)
-        self._storage.record_heartbeat(number)
-        self._attribute(trial.number, BEGUN, True)
+        """Inside, the trial gives signs of life; the first it gave when it was claimed."""
+        key = self._key(trial.number)
         stop = threading.Event()
 
         def beat() -> None:
             while not stop.wait(self._beat):
                 try:
-                    self._storage.record_heartbeat(number)
+                    self._storage.record_heartbeat(key)
                 except Exception:  # A database that is busy for a while: the next beat tells, or the trial is put back.
                     continue
             self._storage.remove_session()
@@ -218,14 +211,21 @@ class Study:
         Returns:
             Whether it is written: not where the trial was put back in the meantime.
         """
-        for key, value in about.items():
-            self._attribute(trial.number, key, value)
         measured = status == "measured"
-        return self._tell(trial.number, TrialState.COMPLETE if measured else TrialState.PRUNED, about.get("score"))
+        with self._turn.taken():
+            for key, value in about.items():
+                self._attribute(trial.number, key, value)
+            return self._tell(trial.number, TrialState.COMPLETE if measured else TrialState.PRUNED, about.get("score"))
 
-    def leave(self, trial: optuna.Trial) -> None:
-        """Give a trial back, to be taken up again."""
-        self._tell(trial.number, TrialState.FAIL)
+    def leave(self, trial: optuna.Trial) -> bool:
+        """Give a trial back, to be taken up again.
+
+        Returns:
+            Whether it was this process' to give: not where it was put back in the meantime.
+        """
+        with self._turn.taken():
+            ours = self._storage.get_trial(self._key(trial.number)).state == TrialState.RUNNING
+            return ours and self._tell(trial.number, TrialState.FAIL)
 
     def results(self) -> list[Trial]:
         """The trials that have ended, in their order."""
@@ -248,6 +248,21 @@ class Study:
             if key in configured
         }
 
+    def _mend(self) -> None:
+        with _unwarned():
+            optuna.storages.fail_stale_trials(self._study)
+        for trial in self.trials():
+            # Its process died in its turn, before the first sign of life, which alone optuna looks for.
+            if trial.state == TrialState.RUNNING and BEGUN not in trial.user_attrs:
+                self._tell(trial.number, TrialState.FAIL)
+        trials = self.trials()
+        followed = {trial.user_attrs.get(AGAIN) for trial in trials}
+        for trial in trials:
+            whole = trial.params.keys() == self._distributions.keys()
+            lost = trial.state == TrialState.FAIL and WITHDRAWN not in trial.user_attrs
+            if lost and whole and trial.number not in followed:
+                self._enqueue(trial.params, {AGAIN: trial.number})
+
     def _enqueue(self, settings: Settings, about: dict[str, Any]) -> None:
         self._study.add_trial(
             optuna.create_trial(
@@ -258,10 +273,14 @@ class Study:
             )
         )
 
-    def _attribute(self, number: int, key: str, value: Any) -> None:
+    def _key(self, number: int) -> int:
+        """A trial's key in the database."""
+        found: int = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        return found
+
+    def _attribute(self, number: int, name: str, value: Any) -> None:
         with _overtaken():
-            trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-            self._storage.set_trial_user_attr(trial, key, value)
+            self._storage.set_trial_user_attr(self._key(number), name, value)
 
     def _tell(self, number: int, state: TrialState, score: float | None = None) -> bool:
         try:
@@ -294,23 +313,11 @@ def _unwarned() -> Iterator[None]:
         yield
 
 
-def _storage(url: str, heartbeat_seconds: int) -> optuna.storages.RDBStorage:
-    options: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite:///"):
-        # Readers and a writer at once; stays with the file.
-        with sqlite3.connect(url.removeprefix("sqlite:///"), timeout=BUSY_SECONDS) as file:
-            file.execute("PRAGMA journal_mode=WAL")
-        file.close()
-        options = {"connect_args": {"timeout": BUSY_SECONDS}}
-    elif url.startswith("postgresql://"):
-        url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+@contextmanager
+def _opening() -> Iterator[None]:
+    """Inside, whatever goes wrong is said of the database."""
     try:
-        return optuna.storages.RDBStorage(
-            url,
-            engine_kwargs=options,
-            heartbeat_interval=heartbeat_seconds,
-            grace_period=GRACE * heartbeat_seconds,
-        )
+        yield
     except ImportError as error:
         raise ConfigError(
             f"its driver is not installed: {error.__cause__ or error}",
@@ -320,6 +327,22 @@ def _storage(url: str, heartbeat_seconds: int) -> optuna.storages.RDBStorage:
     except Exception as error:
         line = " ".join(str(error).split())
         raise ConfigError(f"the study's database cannot be opened: {line}", where="search.storage") from None
+
+
+def _storage(url: str, heartbeat_seconds: int) -> optuna.storages.RDBStorage:
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite:///"):
+        # Readers and a writer at once; stays with the file.
+        with sqlite3.connect(url.removeprefix("sqlite:///"), timeout=BUSY_SECONDS) as file:
+            file.execute("PRAGMA journal_mode=WAL")
+        file.close()
+        options = {"connect_args": {"timeout": BUSY_SECONDS}}
+    return optuna.storages.RDBStorage(
+        url,
+        engine_kwargs=options,
+        heartbeat_interval=heartbeat_seconds,
+        grace_period=GRACE * heartbeat_seconds,
+    )
 
 
 def _distribution(values: OneOf | Between) -> optuna.distributions.BaseDistribution:
