@@ -417,6 +417,11 @@ class Config(Section):
         rate = HEAD_RATE if number < MANY_LABELS else HEAD_RATE_OF_MANY
         return self.model_copy(update={"train": self.train.model_copy(update={"head_rate": rate})})
 
+    def in_full(self) -> Config:
+        """With the rates in force in place of those that are not given."""
+        rates = {"rate": self.rate, "head_rate": self.head_rate}
+        return self.model_copy(update={"train": self.train.model_copy(update=rates)})
+
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:
         if self.task == "generation" and self.method == "head":
