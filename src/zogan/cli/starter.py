@@ -126,8 +126,9 @@ def _value(key: str, field: FieldInfo, values: Mapping[str, Any]) -> Any:
 
 
 def _assignment(name: str, value: Any) -> str:
-    plain = str(value) if isinstance(value, Path) else value
-    return f"{name}: {yaml.safe_dump(plain, allow_unicode=True, width=10_000).splitlines()[0]}"
+    plain = str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, allow_unicode=True, default_flow_style=True, width=10_000)
+    return f"{name}: {text.splitlines()[0]}"
 
 
 def _first_line(section: type[BaseModel]) -> str:
