@@ -118,9 +118,10 @@ def test_packing_is_for_generation(path: Path) -> None:
     ("keys", "expected"),
     [
         ({"task": "classification"}, ("global", 8, 32, 0.003)),
-        ({"task": "generation"}, ("row", 2, 2, 0.0015)),
+        ({"task": "generation"}, ("row", 2, 2, 0.015)),
+        ({"task": "generation", "select": {"criterion": "gradient"}}, ("row", 2, 2, 0.0015)),
         ({"task": "generation", "select": {"pattern": "rows"}}, ("global", 2, 2, 0.0015)),
-        ({"task": "generation", "select": {"allocation": "tensor"}, "train": {"epochs": 5}}, ("tensor", 5, 2, 0.0015)),
+        ({"task": "generation", "select": {"allocation": "tensor"}, "train": {"epochs": 5}}, ("tensor", 5, 2, 0.015)),
         ({"task": "generation", "train": {"batch_size": 4, "rate": 0.01}}, ("row", 2, 4, 0.01)),
         ({"task": "generation", "method": "lora"}, ("row", 2, 2, 0.001)),
     ],

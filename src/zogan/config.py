@@ -77,7 +77,7 @@ class DataConfig(Section):
 class SelectConfig(Section):
     """Which weights may change."""
 
-    criterion: str = Field("gradient", description="scores weights; see docs/methods.md")
+    criterion: str = Field("gradient", description="scores weights; see docs/methods.md (generation: relative)")
     allocation: Literal["global", "tensor", "row"] = Field(
         "global", description="the best over the whole model, in each tensor, or in each output row (generation: row)"
     )
@@ -318,7 +318,12 @@ METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "
 """Learning rate of each method where the configuration gives none."""
 
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "generation": {"select.allocation": "row", "train.epochs": 2, "train.batch_size": 2}
+    "generation": {
+        "select.criterion": "relative",
+        "select.allocation": "row",
+        "train.epochs": 2,
+        "train.batch_size": 2,
+    }
 }
 """Defaults of a task that are not those of the fields.
 
@@ -329,8 +334,15 @@ time, and of each row of a text more is learnt than of its one label.
 HEAD_RATE, MANY_LABELS, HEAD_RATE_OF_MANY = 0.002, 10, 0.005
 """Learning rate of a new head where the configuration gives none: with many labels each has few rows to learn from."""
 
-GENERATION_RATE = 0.0015
-"""Learning rate of the chosen weights for generation, where the configuration gives none: batches are small there."""
+GENERATION_RATE, GENERATION_RATES = 0.0015, {"relative": 0.015, "random": 0.0125}
+"""Learning rate of the chosen weights for generation, by criterion, where the configuration gives none.
+
+Batches are small there. Weights that are spread over all input features bear, and need, larger steps than those with
+the largest gradients, many of which share a few features.
+"""
+
+_OF_ELEMENTS = ("criterion", "allocation")
+"""Defaults of a task's `select:` that are for single weights alone."""
 
 
 _NEEDS_OLD_VALUES = {
@@ -368,7 +380,7 @@ class Config(Section):
             given = tree.get(part)
             given = given.model_dump(exclude_unset=True) if isinstance(given, Section) else given or {}
             of_elements = not isinstance(given, Mapping) or given.get("pattern", "elements") == "elements"
-            if isinstance(given, Mapping) and (name != "allocation" or of_elements):
+            if isinstance(given, Mapping) and (name not in _OF_ELEMENTS or of_elements):
                 tree = {**tree, part: {name: value, **given}}
         return tree
 
@@ -388,7 +400,10 @@ class Config(Section):
         """Learning rate of the body in force for this method."""
         if self.train.rate is not None:
             return self.train.rate
-        return GENERATION_RATE if (self.task, self.method) == ("generation", "sparse") else METHOD_RATES[self.method]
+        if (self.task, self.method) != ("generation", "sparse"):
+            return METHOD_RATES[self.method]
+        spread = self.select.pattern == "elements"
+        return GENERATION_RATES.get(self.select.criterion, GENERATION_RATE) if spread else GENERATION_RATE
 
     @property
     def head_rate(self) -> float:
@@ -401,6 +416,11 @@ class Config(Section):
             return self
         rate = HEAD_RATE if number < MANY_LABELS else HEAD_RATE_OF_MANY
         return self.model_copy(update={"train": self.train.model_copy(update={"head_rate": rate})})
+
+    def in_full(self) -> Config:
+        """With the rates in force in place of those that are not given."""
+        rates = {"rate": self.rate, "head_rate": self.head_rate}
+        return self.model_copy(update={"train": self.train.model_copy(update=rates)})
 
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:

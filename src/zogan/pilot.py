@@ -97,7 +97,8 @@ def _data(run: Run, job: Job) -> None:
     findings = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
     about = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
     run.write("data.json", {**about, "digest": splits.digest})
-    run.write("zogan.yaml", yaml.safe_dump(job.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    settings = job.config.in_full().model_dump(mode="json")
+    run.write("zogan.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
 
 
 def _estimate(run: Run, job: Job, progress: Progress) -> None:

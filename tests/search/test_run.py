@@ -17,6 +17,7 @@ from zogan.search import run as module
 from zogan.search.measure import measure
 from zogan.search.priors import Gain, Prior, features_of
 from zogan.search.result import Found
+from zogan.search.study import Claim, Study
 from zogan.tasks import open_job
 
 FEW = {"keys": "train.(rate|head_rate|epochs)", "trials": 4}
@@ -171,9 +172,9 @@ def test_a_trial_that_another_has_taken_up_does_not_end_the_search(
     tmp_path: Path, whole: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given_back: list[int] = []
-    claim = module.Study.claim
+    claim = Study.claim
 
-    def noted(study: module.Study, limit: int | None) -> module.Claim:
+    def noted(study: Study, limit: int | None) -> Claim:
         claims.append((study, claim(study, limit)))
         return claims[-1][1]
 
@@ -185,8 +186,8 @@ def test_a_trial_that_another_has_taken_up_does_not_end_the_search(
             raise FileNotFoundError("its folder is gone")
         return measure(*rest, **options)
 
-    claims: list[tuple[module.Study, module.Claim]] = []
-    monkeypatch.setattr(module.Study, "claim", noted)
+    claims: list[tuple[Study, Claim]] = []
+    monkeypatch.setattr(Study, "claim", noted)
     monkeypatch.setattr(module, "measure", cleared)
     notes = Notes()
     found = zogan.search(tiny_config(project(tmp_path / "a")), progress=notes)
