@@ -126,7 +126,7 @@ def test_distance_is_in_ratios(tmp_path: Path) -> None:
 
 
 def test_other_kinds_and_methods_say_nothing(tmp_path: Path) -> None:
-    texts = prior("texts", rows=48, task="generation", train_rate=0.001)
+    texts = prior("texts", rows=48, task="generation", train_rate=0.01)
     rows = prior("rows", train_rate=0.001)
     assert [name for name, _ in found(opened(tmp_path / "a"), texts, rows)] == ["rows"]
     assert [name for name, _ in found(opened(tmp_path / "b", "generation"), texts, rows)] == ["texts"]

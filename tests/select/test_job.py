@@ -44,7 +44,8 @@ def same(one: Selection, other: Selection) -> bool:
 @pytest.mark.parametrize("task", ["classification", "generation"])
 def test_it_is_the_gradient_on_the_jobs_rows(make: MakeJob, task: str) -> None:
     # Of one batch the pass is exact.
-    job = make(task, select={"batches": 1, "allocation": "global"}, budget={"density": 0.02})
+    select = {"criterion": "gradient", "batches": 1, "allocation": "global"}
+    job = make(task, select=select, budget={"density": 0.02})
     found = select_for(job)
     model, examples = job.task.model(seed=0, dtype=torch.float32).eval(), job.examples("train")
     order = bucketed([len(one.ids) for one in examples], 8, seed=0, epoch=SALIENCY_EPOCH)[:1]
