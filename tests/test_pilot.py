@@ -392,7 +392,7 @@ def test_a_base_larger_than_memory_gives_the_same_bytes(
     whole, part = Notes(), Notes()
     expected = results(pilot(tiny_config(tmp_path), until="evaluate", progress=whole).folder)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    run = pilot(tiny_config(tmp_path, "budget.memory=4.5GB", "output=part"), until="evaluate", progress=part)
+    run = pilot(tiny_config(tmp_path, "budget.memory=5.5GB", "output=part"), until="evaluate", progress=part)
     assert results(run.folder) == expected
     assert not any("in memory" in note for note in whole.notes)
     found = [note.split(": ")[1] for note in part.notes if note.startswith("the model is larger than the memory")]
@@ -406,7 +406,7 @@ def test_a_base_larger_than_memory_gives_the_same_bytes(
 
 @pytest.mark.usefixtures("large")
 def test_answers_of_a_base_larger_than_memory_are_refused_before_anything_starts(tmp_path: Path) -> None:
-    write_project(tmp_path, "generation", layers=5, budget={"density": 0.02, "depth": 2, "memory": "4.5GB"})
+    write_project(tmp_path, "generation", layers=5, budget={"density": 0.02, "depth": 2, "memory": "5.5GB"})
     with pytest.raises(ConfigError, match=r"evaluate\.answers: greedy answers need the whole model"):
         pilot(tiny_config(tmp_path))
     assert contents(tmp_path / "run").keys() <= {".lock"}
