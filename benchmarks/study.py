@@ -127,7 +127,7 @@ class Study:
         if not all(key in self.kept for key in keys):
             return None
         found = [(self.kept[key], point) for key in keys for point in self.kept[key]["points"]]
-        return min(found, key=lambda pair: pair[1]["validation"])
+        return min(found, key=lambda pair: list(pair[1]["validation"]))
 
     def figures(self, setting: str, seeds: int) -> dict[str, dict[int, float]]:
         """By method and seed: the figure on the held-out rows, at the epoch and rate that are best on validation."""
