@@ -16,7 +16,7 @@ def at(
     *,
     head_rate: float | None = None,
     start: str | None = None,
-    criterion: str = "gradient",
+    criterion: str | None = None,
     **budget: Any,
 ) -> Row:
     """A setting; with depth or density it is one of ours, and chosen by row unless `allocation` says otherwise."""
@@ -28,7 +28,7 @@ def at(
     if not budget:
         return {"train": train}
     allocation = budget.pop("allocation", "row")
-    chosen = {"allocation": allocation} | ({"criterion": criterion} if criterion != "gradient" else {})
+    chosen = {"allocation": allocation} | ({"criterion": criterion} if criterion else {})
     return {"train": train, "budget": budget, "select": chosen}
 
 
@@ -45,10 +45,10 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
             at(2, 6e-3, 1, depth="all", density=0.02, criterion="random"),
             at(2, 1.5e-2, 1, depth=15, criterion="relative"),
             at(2, 2.5e-2, 1, depth="all", criterion="random"),
-            at(2, 3e-3, 1, depth="all"),
-            at(2, 3e-3, 1, depth=15),
-            at(2, 1.5e-3, 2, depth=15),
-            at(2, 3e-3, 1, depth=20),
+            at(2, 3e-3, 1, depth="all", criterion="gradient"),
+            at(2, 3e-3, 1, depth=15, criterion="gradient"),
+            at(2, 1.5e-3, 2, depth=15, criterion="gradient"),
+            at(2, 3e-3, 1, depth=20, criterion="gradient"),
         ],
         "full": [at(4, 1e-4, 1), at(4, 1e-4, 2), at(8, 1e-4, 2), at(2, 5e-5, 1), at(2, 1e-4, 1), at(4, 2e-4, 1)],
         "lora": [at(2, 2e-3, 1), at(2, 1e-3, 2), at(4, 2e-3, 1), at(2, 4e-3, 1), at(1, 1e-3, 1), at(8, 1e-3, 2)],
@@ -96,7 +96,11 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
         "setfit": [pairs(16, 2e-5, 400)],
     },
     ("e2e-cleaned", 3000): {
-        "ours": [at(4, 1.5e-3, 1, depth=15), at(4, 1.5e-3, 1, depth=20), at(2, 1.5e-3, 1, depth=15)],
+        "ours": [
+            at(4, 1.5e-3, 1, depth=15, criterion="gradient"),
+            at(4, 1.5e-3, 1, depth=20, criterion="gradient"),
+            at(2, 1.5e-3, 1, depth=15, criterion="gradient"),
+        ],
         "full": [at(8, 1e-4, 1), at(4, 5e-5, 1)],
         "lora": [at(4, 1e-3, 1), at(2, 1e-3, 1), at(4, 2e-3, 1)],
         "rslora64": [at(4, 5e-4, 1)],

@@ -65,6 +65,7 @@ def one(cell: Mapping[str, float]) -> None:
                 "model": MODEL,
                 "task": "generation",
                 "data": {name: f"{name}.jsonl" for name in ("train", "validation", "test")},
+                "select": {"criterion": "gradient"},
                 "budget": {"depth": int(cell["depth"]), "density": cell["density"]},
                 "train": {"epochs": 1, "batch_size": 4, "max_length": int(cell["length"]), "checkpoint_seconds": 1e9},
             },

@@ -100,7 +100,7 @@ def configure(folder: Path, model: str, **budget: Any) -> Path:
         "task": "generation",
         "data": {split: f"{split}.jsonl" for split in ROWS},
         "budget": {"density": 0.005, **budget},
-        "select": {"batches": 4},
+        "select": {"criterion": "gradient", "batches": 4},
         "train": {"epochs": 1, "batch_size": 2, "rate": 0.002, "max_length": 128},
         "evaluate": {"batch_size": 8, "answers": 0},
     }

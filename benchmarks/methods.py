@@ -33,7 +33,7 @@ BANKING: dict[str, Row] = {
     "head": {},
 }
 E2E: dict[str, Row] = {
-    "sparse": {"select": {"allocation": "row"}, "train": {"rate": 0.002}},
+    "sparse": {"select": {"criterion": "gradient", "allocation": "row"}, "train": {"rate": 0.002}},
     "lora": {"train": {"rate": 0.001}},
     "full": {"train": {"rate": 1e-4}},
 }
