@@ -54,6 +54,15 @@ VARIANTS |= {
     for density in DENSITIES
     for allocation in ALLOCATIONS
 }
+# Weights that share no few input features bear larger steps than those with the largest gradients.
+VARIANTS |= {
+    f"{criterion}, row, 0.5%, rate {rate:g}": {
+        **(chosen := variant(criterion, "row", 0.005)),
+        "train": {**chosen["train"], "rate": rate},
+    }
+    for criterion in ("relative", "random")
+    for rate in (0.006, 0.012)
+}
 
 if __name__ == "__main__":
     run("criteria", VARIANTS, __doc__)

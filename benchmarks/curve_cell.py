@@ -68,11 +68,16 @@ class Point:
 
 
 class Watch:
-    """Takes the figure on the held-out rows wherever the loop asks for one, and stops the clock meanwhile."""
+    """Takes the figure on the held-out rows wherever the loop asks for one, and stops the clock meanwhile.
 
-    def __init__(self, start: float) -> None:
+    Args:
+        start: of the clock.
+        rising: whether only epochs count that validate better than all before.
+    """
+
+    def __init__(self, start: float, *, rising: bool = False) -> None:
         self.points: list[Point] = []
-        self._start = start
+        self._start, self._rising = start, rising
 
     @contextmanager
     def over(self, job: Job) -> Iterator[None]:
@@ -83,6 +88,8 @@ class Watch:
         self._start += time.perf_counter() - begun  # reading what is held out is no part of tuning
 
         def watched(validated: Monitor, measure: Callable[[], Monitor]) -> Monitor:
+            if self._rising and self.points and validated.score >= min(point.validation for point in self.points):
+                return validated
             stopped, peak = time.perf_counter(), peak_bytes()
             found = measure()
             figure = 1 - found.score[0] if job.task.name == "classification" else found.loss
@@ -181,11 +188,16 @@ def read(path: Path) -> tuple[Asking, Config]:
     return Asking(method, peer.get("density"), asked), config
 
 
-def cell(path: Path) -> dict[str, Any]:
-    """Train what a file describes: the figures after each epoch, bytes of the result, parameters that trained."""
+def cell(path: Path, *, rising: bool = False) -> dict[str, Any]:
+    """Train what a file describes: the figures after each epoch, bytes of the result, parameters that trained.
+
+    Args:
+        path: of the file.
+        rising: whether only epochs count that validate better than all before: what picks the best needs no other.
+    """
     asking, config = read(path)
     open_base(config.model)  # converted and fingerprinted before, as in any second run
-    watch = Watch(time.perf_counter())
+    watch = Watch(time.perf_counter(), rising=rising)
     with tempfile.TemporaryDirectory() as scratch:
         job = replace(open_job(config), cache=Path(scratch) / "cache")
         file = Path(scratch) / "result.safetensors"

@@ -141,13 +141,22 @@ class Candidates:
             self.floor[name] = scores.new_tensor(floor)
             self._keep(name, scores >= floor)
             return
+        row, padded = self._padded(name, scores)
+        per_row = min(-(-int(limit) // len(padded)), padded.shape[1])
+        best = padded.topk(per_row, dim=1, sorted=False).values
+        floors = best.masked_fill(best == -float("inf"), float("inf")).amin(1, keepdim=True)
+        self.floor[name] = floors
+        self._keep(name, scores >= floors[row, 0])
+
+    def _padded(self, name: str, scores: Float[Tensor, " held"]) -> tuple[Int64[Tensor, " held"], Tensor]:
+        """The row of each held weight, and their scores with a row of the matrix in each row, filled up with -inf."""
         rows, columns = self.shapes[name]
-        best = self._best_in(name, int(limit))
-        floors = scores.new_full((rows,), float("inf"))
-        self.floor[name] = floors.scatter_reduce(0, held.flat[best] // columns, scores[best], "amin").unsqueeze(1)
-        mask = torch.zeros(len(held.flat), dtype=torch.bool, device=held.flat.device)
-        mask[best] = True
-        self._keep(name, mask)
+        row = self.held[name].flat // columns
+        counts = torch.bincount(row, minlength=rows)
+        place = torch.arange(len(row), device=row.device) - (counts.cumsum(0) - counts)[row]
+        padded = scores.new_full((rows, int(counts.max())), -float("inf"))
+        padded[row, place] = scores
+        return row, padded
 
     def _keep(self, name: str, mask: Tensor) -> None:
         held = self.held[name]
