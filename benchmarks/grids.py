@@ -17,9 +17,12 @@ def at(
     head_rate: float | None = None,
     start: str | None = None,
     criterion: str | None = None,
+    pattern: str | None = None,
+    batches: int | None = None,
     **budget: Any,
 ) -> Row:
-    """A setting; with depth or density it is one of ours, and chosen by row unless `allocation` says otherwise."""
+    """A setting; with depth or density it is one of ours, and single weights are chosen by row unless `allocation` says
+    otherwise. `batches` are those of selection."""
     train: Row = {"batch_size": batch_size, "rate": rate, "epochs": epochs}
     if head_rate is not None:
         train["head_rate"] = head_rate
@@ -27,9 +30,9 @@ def at(
         train["head_start"] = start
     if not budget:
         return {"train": train}
-    allocation = budget.pop("allocation", "row")
-    chosen = {"allocation": allocation} | ({"criterion": criterion} if criterion else {})
-    return {"train": train, "budget": budget, "select": chosen}
+    allocation = budget.pop("allocation", "tensor" if pattern else "row")
+    chosen = {"allocation": allocation, "criterion": criterion, "pattern": pattern, "batches": batches}
+    return {"train": train, "budget": budget, "select": {key: value for key, value in chosen.items() if value}}
 
 
 def pairs(batch_size: int, rate: float, steps: int) -> Row:
@@ -41,14 +44,11 @@ def pairs(batch_size: int, rate: float, steps: int) -> Row:
 GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     ("e2e-cleaned", 300): {
         "ours": [
-            at(2, 3e-2, 1, depth="all", criterion="relative"),
+            at(2, 6e-3, 1, depth="all", density=0.04, criterion="random", pattern="columns"),
+            at(2, 6e-3, 1, depth=20, density=0.02, criterion="random", pattern="columns"),
+            at(2, 6e-3, 1, depth=15, density=0.02, criterion="random", pattern="columns"),
+            at(2, 3e-2, 1, depth="all", criterion="relative", batches=4),
             at(2, 6e-3, 1, depth="all", density=0.02, criterion="random"),
-            at(2, 1.5e-2, 1, depth=15, criterion="relative"),
-            at(2, 2.5e-2, 1, depth="all", criterion="random"),
-            at(2, 3e-3, 1, depth="all", criterion="gradient"),
-            at(2, 3e-3, 1, depth=15, criterion="gradient"),
-            at(2, 1.5e-3, 2, depth=15, criterion="gradient"),
-            at(2, 3e-3, 1, depth=20, criterion="gradient"),
         ],
         "full": [at(4, 1e-4, 1), at(4, 1e-4, 2), at(8, 1e-4, 2), at(2, 5e-5, 1), at(2, 1e-4, 1), at(4, 2e-4, 1)],
         "lora": [at(2, 2e-3, 1), at(2, 1e-3, 2), at(4, 2e-3, 1), at(2, 4e-3, 1), at(1, 1e-3, 1), at(8, 1e-3, 2)],
