@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from zogan.errors import ZoganError, nearest
-from zogan.sparse.layer import Sparse, kernel_of, make_plain, make_sparse
+from zogan.sparse.layer import Sparse, choose_anew, kernel_of, make_plain, make_sparse
 from zogan.sparse.selection import Selection
 
 _BEFORE = "_zogan_before"
@@ -88,7 +88,7 @@ def deltas(model: nn.Module) -> dict[str, Delta]:
     before = _before(model)
     found = {}
     for path, module in model.named_modules():
-        if isinstance(module, Sparse):
+        if isinstance(module, Sparse) and len(module.chosen):
             new = module.values.detach().to(module.old.dtype, copy=True)
             found[f"{path}.weight" if path else "weight"] = Delta(module.chosen, module.old, new)
     for name, old in before.whole.items():
@@ -110,6 +110,43 @@ def old_values(model: nn.Module) -> dict[str, Tensor]:
     }
     before = _before(model)
     return found | {name: before.whole[name].float() for name in before.vectors}
+
+
+def reserve(model: nn.Module, names: Iterable[str]) -> None:
+    """Make ready the layers of these weights of which none is chosen: `rechoose` may choose some later.
+
+    Args:
+        model: with a selection attached.
+        names: of weights that a selection could have.
+    """
+    before, parameters = _before(model), dict(model.named_parameters())
+    for name in names:
+        layer = model.get_submodule(name.rpartition(".")[0])
+        if not isinstance(layer, Sparse):
+            none = torch.empty(0, dtype=torch.int64)
+            make_sparse(layer, none.to(parameters[name].device), before.stored.get(name))
+
+
+def sparse_layers(model: nn.Module) -> dict[str, Sparse]:
+    """The layers of which some weights train, or may come to, by the name of their weight, sorted."""
+    found = {
+        f"{path}.weight" if path else "weight": module
+        for path, module in model.named_modules()
+        if isinstance(module, Sparse)
+    }
+    return {name: found[name] for name in sorted(found)}
+
+
+def rechoose(model: nn.Module, positions: Mapping[str, Int64[Tensor, " _"]]) -> None:
+    """Let other weights train in place of those that do: see `zogan.sparse.layer.choose_anew`.
+
+    Args:
+        model: with a selection attached, and the layers of all these weights made ready.
+        positions: parameter name to flat positions, strictly increasing; other layers stay as they are.
+    """
+    layers = sparse_layers(model)
+    for name, chosen in positions.items():
+        choose_anew(layers[name], chosen)
 
 
 def detach(model: nn.Module) -> dict[str, Delta]:

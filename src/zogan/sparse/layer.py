@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Shaped
 from torch import Tensor, nn
 
 from zogan.sparse import gradient
@@ -32,6 +32,9 @@ class Sparse(nn.Module):
     kernel: Kernel
 
     def forward(self, x: Tensor) -> Tensor:
+        if not len(self.chosen):  # none yet, or no more
+            plain: Tensor = super().forward(x)
+            return plain
         self.write()
         y: Tensor = super().forward(x)
         if not torch.is_grad_enabled() or not self.values.requires_grad:
@@ -45,6 +48,8 @@ class Sparse(nn.Module):
         autograd's eyes, for the same values written again disturb no backward that is still to come; a step taken
         between forward and backward is seen by `values` themselves, which `Tap` keeps.
         """
+        if not len(self.chosen):
+            return
         # What trains is what the patch will hold: rounded to the dtype that the base is stored in.
         new = self.values.detach().to(self.old.dtype).to(self.weight.dtype)
         self.pattern().write(self.weight.data, new)
@@ -68,6 +73,8 @@ class Sparse(nn.Module):
 
 def kernel_of(module: nn.Module) -> Kernel | None:
     """The gradient rule of a layer, or None where it has none here."""
+    if isinstance(module, Sparse):
+        return type(module).kernel
     weight = getattr(module, "weight", None)
     if not isinstance(weight, nn.Parameter) or weight.dim() != 2 or not weight.is_contiguous():
         return None
@@ -84,7 +91,7 @@ def kernel_of(module: nn.Module) -> Kernel | None:
 def is_matrix(module: nn.Module) -> bool:
     """Whether a layer multiplies by a dense matrix, all of which or a few weights of which can train: no embedding."""
     plain = type(module).plain if isinstance(module, Sparse) else type(module)
-    return not issubclass(plain, nn.Embedding) and (isinstance(module, Sparse) or kernel_of(module) is not None)
+    return not issubclass(plain, nn.Embedding) and kernel_of(module) is not None
 
 
 def make_sparse(module: nn.Module, chosen: Int64[Tensor, " chosen"], stored: torch.dtype | None = None) -> None:
@@ -96,7 +103,7 @@ def make_sparse(module: nn.Module, chosen: Int64[Tensor, " chosen"], stored: tor
         stored: the dtype that the base is stored in, where it differs from the weight's.
     """
     kernel, weight = kernel_of(module), module.weight
-    if kernel is None or not isinstance(weight, nn.Parameter):
+    if kernel is None or not isinstance(weight, nn.Parameter) or isinstance(module, Sparse):
         raise TypeError(f"{type(module).__name__} is no dense layer that can train in part")
     weight.requires_grad_(False)
     chosen = chosen.to(weight.device)
@@ -105,6 +112,46 @@ def make_sparse(module: nn.Module, chosen: Int64[Tensor, " chosen"], stored: tor
     module.register_buffer("chosen", chosen)
     module.register_buffer("old", old.to(stored) if stored else old)
     module.__class__ = _sparse_class(type(module), kernel)
+
+
+def choose_anew(module: nn.Module, chosen: Int64[Tensor, " chosen"]) -> None:
+    """Let other weights of a `Sparse` layer train.
+
+    Those that are chosen no more have their old value again, bit for bit; those that stay keep theirs; those that come
+    in start from what stands in the weight. `values` stays the same parameter, of another length.
+
+    Args:
+        module: a layer that `make_sparse` made.
+        chosen: flat positions, strictly increasing.
+    """
+    if not isinstance(module, Sparse):
+        raise TypeError(f"{type(module).__name__} is no sparse layer")
+    before, weight, chosen = module.chosen, module.weight.data.view(-1), chosen.to(module.chosen.device)
+    weight[before] = module.old.to(weight.dtype)
+    old = weight[chosen].to(module.old.dtype)
+    module.values.data = carried(module.values.detach(), before, chosen, weight[chosen].to(torch.float32))
+    module.chosen, module.old = chosen, old
+    module.__dict__.pop("_pattern", None)
+    module.write()
+
+
+def carried(
+    numbers: Shaped[Tensor, " before"],
+    before: Int64[Tensor, " before"],
+    after: Int64[Tensor, " after"],
+    others: Shaped[Tensor, " after"],
+) -> Shaped[Tensor, " after"]:
+    """Numbers that belong to positions, where some positions give way to others: those that stay keep theirs.
+
+    Args:
+        numbers: of `before`.
+        before: flat positions, strictly increasing.
+        after: flat positions, strictly increasing.
+        others: what those of `after` have that were not there before.
+    """
+    found = others.clone()
+    found[torch.isin(after, before)] = numbers[torch.isin(before, after)]
+    return found
 
 
 def make_plain(module: nn.Module) -> None:
