@@ -34,6 +34,7 @@ class Candidates:
         allocation: `global`, `tensor` or `row`: among which weights the best are sought.
         score: sums to scores, elementwise; higher is better.
         rowless: tensors whose rows are no neurons, such as entries of a vocabulary: of these `row` is `tensor`.
+        barred: parameter name to flat positions that are in no running.
         exact: keep every weight (tests compare with it).
     """
 
@@ -45,9 +46,10 @@ class Candidates:
         score: Callable[[Tensor], Tensor],
         *,
         rowless: Collection[str] = (),
+        barred: Mapping[str, Int64[Tensor, " _"]] | None = None,
         exact: bool = False,
     ) -> None:
-        self.rowless = frozenset(rowless)
+        self.rowless, self.barred = frozenset(rowless), barred or {}
         self.shapes, self.count, self.allocation, self.score = dict(shapes), count, allocation, score
         self.multiple = float("inf") if exact else MULTIPLE
         self.total = sum(rows * columns for rows, columns in shapes.values())
@@ -66,7 +68,12 @@ class Candidates:
         folded = folded.float()
         flat = folded.reshape(-1)
         held = self.held.get(name)
-        over = self._over(name, self.score(folded), first=held is None)
+        scores, barred = self.score(folded), self.barred.get(name)
+        if barred is not None:
+            scores = scores.reshape(-1).index_fill(0, barred, -float("inf")).view_as(folded)  # under any floor
+        over = self._over(name, scores, first=held is None)
+        if barred is not None:
+            over[barred] = False
         if held is not None:
             held.sums += flat[held.flat]
             over[held.flat] = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -90,37 +90,19 @@ def choose(
         grids = grids_of(model, free, pattern=pattern, block=block)
         candidates = Units(grids, free, _count(shapes, elsewhere, density), allocation, criterion.score)
     sums: dict[str, Tensor] = {}
-    names = {p: name for group in (weights, *vectors.values()) for name, p in group.items()}
-    lying = {module.weight for module in model.modules() if kernel_of(module) is conv1d}
+    parameters = {name: p for group in (weights, *vectors.values()) for name, p in group.items()}
 
-    def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
-        name = names[parameter]
-        touched[name] = parameter
-        if criterion.fold is not None and grad is not None and name not in counted:
-            with torch.no_grad():
-                # In fp32: the square of a small fp16 gradient would be 0.
-                weight, gradient = parameter.float(), grad.float()
-                # A criterion may look along input features: those are the rows of a Conv1D.
-                turned = parameter in lying
-                folded = criterion.fold(weight.T, gradient.T).T if turned else criterion.fold(weight, gradient)
-                if not torch.isfinite(folded.sum()):  # one pass, and no copy: what is not finite stays so in the sum
-                    raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
-                if name in free:
-                    candidates.add(name, _matrix(folded))
-                else:  # batch by batch as the elements' scores are, so that they can be added up
-                    folded = folded if pattern == "elements" else criterion.score(folded)
-                    sums[name] = sums[name] + folded if name in sums else folded
+    def take(name: str, folded: Tensor | None) -> None:
+        touched[name] = parameters[name]
+        if folded is None:
+            return
+        if name in free:
+            candidates.add(name, _matrix(folded))
+        else:  # batch by batch as the elements' scores are, so that they can be added up
+            folded = folded if pattern == "elements" else criterion.score(folded)
+            sums[name] = sums[name] + folded if name in sums else folded
 
-    progress.start("select", len(batches))
-    with folding(model, names, fold):
-        for done, batch in enumerate(batches, start=1):
-            value = loss(model, batch)
-            if not torch.isfinite(value):
-                raise ZoganError(f"the loss of batch {done} is {value.item()}", where="select", todo="Check the rows")
-            if not value.requires_grad:
-                break
-            value.backward()  # type: ignore[no-untyped-call]
-            progress.advance(done, loss=value.item())
+    score(model, batches, loss, criterion, parameters, take, unscored=counted, progress=progress)
     # What the loss never reaches (an unused pooler) is not chosen, and counts in no share.
     shapes = {name: shapes[name] for name in sorted(shapes) if name in touched}
     free = {name: shape for name, shape in shapes.items() if name in free}
@@ -139,7 +121,7 @@ def choose(
         else:
             candidates.narrow(free, left)
         if criterion.fold is None:
-            _add_without_gradient(candidates, {name: touched[name] for name in free}, seed if random else None)
+            add_without_gradient(candidates, {name: touched[name] for name in free}, seed if random else None)
         best = candidates.choose()
         worth |= candidates.worth(best)
         positions |= {name: flat.cpu() for name, flat in best.items()}
@@ -152,6 +134,65 @@ def choose(
         tuple(sorted(sides)),
         meta={"worth": {name: float(f"{worth[name]:.4g}") for name in sorted(worth)}},
     )
+
+
+def score(
+    model: nn.Module,
+    batches: Sequence[Any],
+    loss: Loss,
+    criterion: Criterion,
+    parameters: Mapping[str, nn.Parameter],
+    take: Callable[[str, Tensor | None], None],
+    *,
+    unscored: Collection[str] = (),
+    progress: Progress,
+) -> None:
+    """Run batches forward and backward, and give away what the criterion makes of each gradient as it comes.
+
+    The model is left as it was; see `zogan.select.folding.folding`.
+
+    Args:
+        model: any module, also one with a selection attached.
+        batches: the data, one pass.
+        loss: what one batch gives.
+        criterion: how weights are scored.
+        parameters: by name, those that count.
+        take: is given a parameter's name and what is to be added to its sums, fp32, of its shape; None where nothing
+            is.
+        unscored: names of those of which it is only told that the loss reaches them.
+        progress: who is told how far it is.
+
+    Raises:
+        ZoganError: a loss or a gradient is not finite.
+    """
+    names = {parameter: name for name, parameter in parameters.items()}
+    lying = {module.weight for module in model.modules() if kernel_of(module) is conv1d}
+
+    def fold(parameter: nn.Parameter, grad: Tensor | None) -> None:
+        name = names[parameter]
+        if criterion.fold is None or grad is None or name in unscored:
+            take(name, None)
+            return
+        with torch.no_grad():
+            # In fp32: the square of a small fp16 gradient would be 0.
+            weight, gradient = parameter.float(), grad.float()
+            # A criterion may look along input features: those are the rows of a Conv1D.
+            turned = parameter in lying
+            folded = criterion.fold(weight.T, gradient.T).T if turned else criterion.fold(weight, gradient)
+            if not torch.isfinite(folded.sum()):  # one pass, and no copy: what is not finite stays so in the sum
+                raise ZoganError("a gradient is not finite", where=name, todo="Check the rows, or load it in fp32")
+            take(name, folded)
+
+    progress.start("select", len(batches))
+    with folding(model, names, fold):
+        for done, batch in enumerate(batches, start=1):
+            value = loss(model, batch)
+            if not torch.isfinite(value):
+                raise ZoganError(f"the loss of batch {done} is {value.item()}", where="select", todo="Check the rows")
+            if not value.requires_grad:
+                break
+            value.backward()  # type: ignore[no-untyped-call]
+            progress.advance(done, loss=value.item())
 
 
 def _count(shapes: Mapping[str, tuple[int, int]], elsewhere: int, density: float) -> int:
@@ -185,9 +226,7 @@ def _matrix(folded: Tensor) -> Tensor:
     return folded.reshape(folded.shape[0], -1)
 
 
-def _add_without_gradient(
-    candidates: Candidates | Units, weights: Mapping[str, nn.Parameter], seed: int | None
-) -> None:
+def add_without_gradient(candidates: Candidates | Units, weights: Mapping[str, nn.Parameter], seed: int | None) -> None:
     """Score by the weights themselves, or at random where there is a seed."""
     generator = torch.Generator().manual_seed(seed or 0)
     if seed is not None and isinstance(candidates, Units):
