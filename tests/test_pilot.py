@@ -23,8 +23,10 @@ from zogan.evaluate.evaluation import Evaluation
 from zogan.patch import Patch
 from zogan.pilot import Until, pilot
 from zogan.run import Run
+from zogan.select.storage import load_selection
 from zogan.tasks.job import Job
 from zogan.train import plan
+from zogan.train.job import selection_digest
 from zogan.train.need import Need
 from zogan.train.sizes import Sizes, measure
 
@@ -255,6 +257,29 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
 def test_a_new_patch_leaves_no_figures_of_the_old_one(project: Path) -> None:
     run = pilot(tiny_config(project, "train.epochs=1"), until="tune")
     assert not run.evaluation.exists()
+
+
+def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Path) -> None:
+    write_project(tmp_path, train={"epochs": 3, "batch_size": 8, "reselect": 2, "reselect_share": 0.8, "rate": 0.01})
+    config = tiny_config(tmp_path)
+    run = pilot(config, until="tune")
+    first, last, patch = load_selection(run.first), load_selection(run.selection), Patch.load(run.patch)
+    assert "worth" in first.meta
+    assert first.count == last.count
+    assert patch.meta.hashes["selection"] == selection_digest(last)
+    assert [line["step"] for line in log(run.folder) if line["kind"] == "reselect"] == [4, 9]
+    files = contents(run.folder)
+    assert set(pilot(config, until="tune").stages.values()) == {"kept"}
+    assert contents(run.folder) == files
+    # The selection is made again where it is not the patch's: from the checkpoint, to the same bytes.
+    for spoil in (run.selection.unlink, lambda: shutil.copy(run.first, run.selection)):
+        spoil()
+        assert pilot(config, until="tune").stages == {"select": "kept", "head_only": "kept", "tune": "done"}
+        assert run.selection.read_bytes() == files["selection.safetensors"]
+        assert run.patch.read_bytes() == files["patch.safetensors"]
+    # Without it the first selection stands alone, under the usual name.
+    pilot(tiny_config(tmp_path, "train.reselect=0"), until="select")
+    assert run.selection.read_bytes() == files["selection-first.safetensors"]
 
 
 def test_another_method_in_the_folder_counts_its_own_stages_alone(project: Path) -> None:

@@ -25,6 +25,9 @@ PARAMETER_KINDS: tuple[ParameterKind, ...] = get_args(ParameterKind)
 HeadStart = Literal["normal", "means", "ridge", "logistic"]
 """Where a new head starts: small random values, class means, the ridge solution, or logistic regression."""
 
+RESELECT_UNTIL = 0.75
+"""Share of the steps, the first ones, within which `train.reselect` exchanges weights (RigL, arXiv:1911.11134)."""
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -170,6 +173,16 @@ class TrainConfig(Section):
     )
     patience: Annotated[int, Field(ge=1)] | None = Field(
         3, description="epochs without a better validation figure before stopping; null never stops"
+    )
+    reselect: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="method sparse: so many times, evenly over the first three quarters of the steps, the chosen "
+        "weights that have changed least make way for others; the rest is as before. 0: never",
+    )
+    reselect_share: Share = Field(
+        0.3,
+        description="of the chosen weights, how many a re-selection would exchange at the start, 0 to 1; falls to 0 at "
+        "the end of the three quarters by a cosine",
     )
     balance: Literal["none", "weights", "batches"] = Field(
         "none",
@@ -460,6 +473,29 @@ class Config(Section):
     def _two_passes_weigh_all_rows_alike(self) -> Config:
         if self.train.balance == "weights" and self.regularize.r_drop:
             raise ValueError("regularize.r_drop weighs all rows alike: take train.balance batches, or leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _reselection_has_weights_to_exchange(self) -> Config:
+        if not self.train.reselect:
+            return self
+        if self.method != "sparse":
+            raise ValueError(f"train.reselect is for method 'sparse', not {self.method!r}: set it to 0")
+        if self.select.pattern != "elements":
+            raise ValueError(
+                f"train.reselect exchanges single weights, not {self.select.pattern!r}: set it to 0, or take "
+                "select.pattern elements"
+            )
+        if not {"matrices", "embeddings"} & {*self.select.parameters}:
+            raise ValueError(
+                "train.reselect exchanges elements, and select.parameters has none: set it to 0, or add matrices"
+            )
+        if self.regularize.average > 1 - RESELECT_UNTIL:
+            raise ValueError(
+                f"train.reselect exchanges weights over the first {RESELECT_UNTIL:.0%} of the steps, and "
+                f"regularize.average takes the mean over the last {self.regularize.average:.0%}, of other weights: set "
+                f"that to {1 - RESELECT_UNTIL:g} at most"
+            )
         return self
 
     @model_validator(mode="after")

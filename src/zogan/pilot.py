@@ -9,7 +9,7 @@ import yaml
 
 from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
 from zogan.environment import environment
-from zogan.errors import RunError
+from zogan.errors import IntegrityError, RunError
 from zogan.evaluate import evaluate
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
@@ -23,7 +23,7 @@ from zogan.train import tune
 from zogan.train.calibration import calibrate, kinds_for
 from zogan.train.depth import deepest, selection_for, selection_reads
 from zogan.train.estimator import Estimator
-from zogan.train.job import config_digest
+from zogan.train.job import config_digest, selection_digest
 from zogan.train.methods import load_adapters
 from zogan.train.need import to_evaluate, to_tune
 from zogan.train.plan import plan_for
@@ -41,6 +41,8 @@ HEAD_ONLY = {
     "batch_size": 32,
     "tokens_per_batch": None,
     "weight_decay": 0.0,
+    "reselect": 0,
+    "reselect_share": 0.3,
 }
 """The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
 
@@ -121,7 +123,8 @@ def _select(run: Run, job: Job, progress: Progress) -> None:
     if job.config.method != "sparse":
         return
     reads = {**_reads(job), **selection_reads(job.config)}
-    run.stage("select", run.selection, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
+    file = run.first if job.config.train.reselect else run.selection
+    run.stage("select", file, reads, lambda path: save_selection(selection_for(job, progress=progress), path))
 
 
 def _tune(run: Run, job: Job, progress: Progress) -> None:
@@ -131,10 +134,14 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
     if head is not None:
         reads = {**_reads(job), "config": config_digest(head.config), "held_out": held_out}
         run.stage("head_only", run.before, reads, lambda path: tune(head, progress=progress).patch.save(path))
-    selection = load_selection(run.selection) if job.config.method == "sparse" else None
+    reselects = job.config.method == "sparse" and job.config.train.reselect > 0
+    chosen = run.first if reselects else run.selection
+    selection = load_selection(chosen) if job.config.method == "sparse" else None
     reads = {**_reads(job), "config": config_digest(job.config), "held_out": held_out}
     if selection is not None:
-        reads["selection"] = run.selection
+        reads["selection"] = chosen
+    if reselects and not _stands(run):
+        run.patch.unlink(missing_ok=True)  # it is made again from its checkpoint, and the selection with it
 
     def make(path: Path) -> dict[str, Any]:
         tuned = tune(
@@ -144,6 +151,8 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
             log=run.folder / "metrics.jsonl",
             progress=progress,
         )
+        if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
+            save_selection(tuned.selection, run.selection)
         tuned.patch.save(path)
         run.evaluation.unlink(missing_ok=True)  # of the patch that this one replaces
         return {
@@ -161,6 +170,16 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
             f"tuning took {_taken(taken.wall_seconds, taken.peak_bytes)}; "
             f"estimated for all {job.config.train.epochs} epochs: {_taken(said['seconds'], said['peak_bytes'])}"
         )
+
+
+def _stands(run: Run) -> bool:
+    """Whether the run's selection is the one that its patch was trained with in the end."""
+    if not (run.patch.is_file() and run.selection.is_file()):
+        return False
+    try:
+        return selection_digest(load_selection(run.selection)) == Patch.load(run.patch).meta.hashes.get("selection")
+    except IntegrityError:
+        return False
 
 
 def _evaluate(run: Run, job: Job, progress: Progress) -> None:
@@ -226,4 +245,5 @@ def _bytes_wanted(job: Job) -> int:
     # Per trained weight: values, two moments and a mean in the checkpoint (written beside the old one), the best, old
     # and new.
     kept = 4 if job.config.regularize.average else 3
-    return int(weights * share * 4 * (2 * kept + 1 + 2)) + 20_000_000
+    places = 2 if job.config.method == "sparse" and job.config.train.reselect else 0  # and ages; int64
+    return int(weights * share * 4 * (2 * (kept + 2 * places) + 1 + places + 2)) + 20_000_000

@@ -38,6 +38,7 @@ class Run:
         self._lock = FileLock(folder / ".lock", blocking=False)
 
     selection = property(lambda self: self.folder / "selection.safetensors")
+    first = property(lambda self: self.folder / "selection-first.safetensors")
     before = property(lambda self: self.folder / "before.safetensors")
     patch = property(lambda self: self.folder / "patch.safetensors")
     evaluation = property(lambda self: self.folder / "evaluation.json")

@@ -108,6 +108,15 @@ def test_two_passes_and_each_point_between_old_and_new_are_paid_for(make: MakeJo
     assert points.training == plain.training
 
 
+def test_each_reselection_is_one_more_pass_of_the_selection(make: MakeJob) -> None:
+    plain, thrice = make(train={"epochs": 2}), make(train={"epochs": 2, "reselect": 3})
+    form = form_of(plain, plain.task.model(seed=0, empty=True))
+    once, more = (work_of(job.config, form, volumes_of(job), method="sparse") for job in (plain, thrice))
+    assert (more.selection, more.training) == (4 * once.selection, once.training)
+    both = make(train={"epochs": 2, "reselect": 3}, adapters={"two_stage": "auto"})
+    assert work_of(both.config, form, volumes_of(both), method="sparse").selection == 5 * once.selection
+
+
 def test_a_head_alone_costs_one_pass(make: MakeJob) -> None:
     job = make("classification")
     form, volumes = form_of(job, job.task.model(seed=0, empty=True)), volumes_of(job)

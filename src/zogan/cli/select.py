@@ -39,7 +39,8 @@ def select(
         from zogan.select.storage import load_selection
 
         run = pilot(settings, until="select", progress=console)
-        selection, words = load_selection(run.selection), Words("en")
+        file = run.first if settings.train.reselect else run.selection
+        selection, words = load_selection(file), Words("en")
         shapes = selection.shapes
         tensors = {name: (len(flat), shapes[name]) for name, flat in selection.positions.items()}
         among = sum(math.prod(shapes[name]) for name in tensors)
@@ -61,7 +62,7 @@ def select(
         value = {
             "run": run.folder,
             "stages": run.stages,
-            "selection": run.selection,
+            "selection": file,
             "chosen": selection.count,
             "share": share,
             "parameters": kinds,
@@ -75,7 +76,7 @@ def select(
             f"{several}",
             table(("layer (from 1)", "chosen", "share of all"), by_layer, numbers=2),
             table(("kind of matrix", "chosen", "share of all"), by_kind, numbers=2),
-            f"selection: {run.selection}",
+            f"selection: {file}",
         )
 
 

@@ -38,6 +38,7 @@ def tune(
         patch, words = Patch.load(run.patch), Words("en")
         epochs, second = _epochs(run.folder / "metrics.jsonl"), _second(run.folder / "metrics.jsonl")
         cost = json.loads((run.folder / "costs.json").read_text(encoding="utf-8"))["stages"]["tune"]
+        exchanges = _lines(run.folder / "metrics.jsonl", "reselect")
         best = next((entry["epoch"] for entry in reversed(epochs) if entry["best"]), None)
         size = run.patch.stat().st_size
         value = {
@@ -50,6 +51,7 @@ def tune(
             "best_epoch": best,
             "epochs": epochs,
             "second_stage": second,
+            **({"reselections": exchanges} if exchanges else {}),
             **_folds(run.folder / "metrics.jsonl"),
             **cost,
         }
@@ -67,11 +69,17 @@ def tune(
         console.result(
             value,
             table(("epoch", "training loss", "validation loss", "time so far", ""), rows),
+            *([_exchanged(exchanges)] if exchanges else []),
             *([f"second stage: {'kept' if second['kept'] else 'not kept'}; {second['reason']}"] if second else []),
             f"{patch.count:,} weights changed ({words.small_percent(patch.density)} of the base) "
             f"in {words.duration(cost['wall_seconds'])}{memory}",
             f"patch: {run.patch} ({words.size(size)})",
         )
+
+
+def _exchanged(exchanges: list[dict[str, Any]]) -> str:
+    each = "; ".join(f"{one['exchanged']:,} of {one['chosen']:,} after step {one['step']}" for one in exchanges)
+    return f"re-selected weights: {each}"
 
 
 def _epochs(log: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from zogan.errors import IntegrityError
 
 STATE, BEST = "state.pt", "best.safetensors"
+
+Place = Callable[[Mapping[str, Tensor]], None]
+"""Is given the places that were kept with values, before those are put back: of which weights they are."""
+
+_PLACES = "places/"
 
 _NOT_OURS = (ValueError, LookupError, TypeError, AttributeError)
 """What a file raises that can be read, and holds something else."""
@@ -39,8 +44,12 @@ class Checkpoint:
         torch.save(whole, partial)
         partial.replace(self.folder / STATE)
 
-    def load(self, trained: Mapping[str, nn.Parameter]) -> dict[str, Any] | None:
+    def load(self, trained: Mapping[str, nn.Parameter], place: Place | None = None) -> dict[str, Any] | None:
         """Put the kept parameters back in place; the rest of the state, or None where there is none of this key.
+
+        Args:
+            trained: by name.
+            place: is given the state's `places` before.
 
         Raises:
             IntegrityError: the file is damaged.
@@ -52,20 +61,28 @@ class Checkpoint:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             if state["key"] != self.key or state["values"].keys() != trained.keys():
                 return None
+            if place is not None:
+                place(state["places"])
         except (RuntimeError, EOFError, OSError, UnpicklingError, *_NOT_OURS) as error:
             raise _damaged(path, error) from None
         put(trained, state["values"])
         return state
 
-    def save_best(self, trained: Mapping[str, nn.Parameter]) -> None:
-        """Keep the parameters as the best so far."""
+    def save_best(self, trained: Mapping[str, nn.Parameter], places: Mapping[str, Tensor] | None = None) -> None:
+        """Keep the parameters as the best so far; with places, where they may be of other weights later."""
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / (BEST + ".partial")
-        save_file({name: p.detach().cpu().contiguous() for name, p in trained.items()}, partial, {"key": self.key})
+        tensors = {name: p.detach().cpu().contiguous() for name, p in trained.items()}
+        tensors |= {_PLACES + name: tensor.clone() for name, tensor in (places or {}).items()}
+        save_file(tensors, partial, {"key": self.key})
         partial.replace(self.folder / BEST)
 
-    def load_best(self, trained: Mapping[str, nn.Parameter]) -> None:
+    def load_best(self, trained: Mapping[str, nn.Parameter], place: Place | None = None) -> None:
         """Put the best parameters back in place.
+
+        Args:
+            trained: by name.
+            place: is given the places that were kept with them before.
 
         Raises:
             IntegrityError: the file is missing, damaged, or of a run under another key.
@@ -76,7 +93,11 @@ class Checkpoint:
                 if (file.metadata() or {}).get("key") != self.key:
                     raise ValueError("it is of another run")
                 values = {name: file.get_tensor(name) for name in trained}
-        except (SafetensorError, OSError, ValueError) as error:
+                names = [name for name in file.keys() if name.startswith(_PLACES)]  # noqa: SIM118
+                places = {name.removeprefix(_PLACES): file.get_tensor(name) for name in names}
+            if place is not None:
+                place(places)
+        except (SafetensorError, OSError, ValueError, LookupError) as error:
             raise _damaged(path, error) from None
         put(trained, values)
 

@@ -192,11 +192,13 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     if method == "sparse":
         selection = forward(above if cached else form.layers, form, chosen) + inputs(above, form, chosen)
         selection += 2 * sum(above) * chosen.tokens + 4 * form.head * chosen.targets
+        selection *= 1 + config.train.reselect
     validation = forward(runs, form, check) + 2 * form.head * check.targets
     if method == "sparse" and config.second_stage:
         # All once more, with adapters: where they go is found by a pass like the selection's.
         beside = config.lora.rank * form.sides * config.adapters.count(depth) // number
-        selection, steps, validation = 2 * selection, 2 * steps + 6 * beside * train.tokens, 2 * validation
+        selection += selection // (1 + config.train.reselect)
+        steps, validation = 2 * steps + 6 * beside * train.tokens, 2 * validation
     return Work(
         selection=selection,
         cache=forward(below, form, volumes.cache) if cached else 0,

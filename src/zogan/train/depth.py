@@ -59,13 +59,14 @@ def selection_reads(config: Config) -> dict[str, Any]:
     read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
     read |= {"balance"} if config.train.balance != "none" else set()
     timed = config.budget.time is not None
+    unasked = set() if config.train.reselect else {"reselect", "reselect_share"}
     select = config.select.model_dump(mode="json")
     if config.select.parameters == SelectConfig().parameters:
         select.pop("parameters")  # as before there was a choice: what was selected then is kept
     reads = {
         "select": select,
         "budget": config.budget.model_dump(mode="json", exclude=left_out),
-        "train": config.train.model_dump(mode="json", include=None if timed else read),
+        "train": config.train.model_dump(mode="json", include=None if timed else read, exclude=unasked),
     }
     if timed and config.regularize != RegularizeConfig():
         reads["regularize"] = config.regularize.model_dump(mode="json")

@@ -150,7 +150,8 @@ class Estimator:
         check = self._run(paces["forward"], volumes.validation, above)
         before = 0.0
         if setting.method == "sparse":
-            before += self._run(paces["select"], volumes.selection, depth) / 2  # two batches were timed
+            passes = 1 + self.job.config.train.reselect
+            before += passes * self._run(paces["select"], volumes.selection, depth) / 2  # two batches were timed
             if cached:
                 before += self._run(paces["forward"], volumes.cache, number - depth, rest=False)
             if self.job.config.second_stage:  # its selection of layers, its steps and its validations, once more
@@ -202,12 +203,14 @@ class Estimator:
         pace = paces[setting.method]
         step = pace.rest_bytes + self._depth(setting) * pace.layer_bytes
         # AdamW has two moments; afterwards each weight's place, old and new value are written out.
-        training = max(step + 8 * trainable, 16 * trainable if setting.method == "full" else 0)
+        moments = 8 * trainable
+        training = max(step + moments, 16 * trainable if setting.method == "full" else 0)
         chosen = 0
         if setting.method == "sparse":
             # One dense gradient at a time, in fp32 and folded, and the candidates.
             largest = max(*form.layers, *self._tables(setting))
             chosen = step + 3 * 4 * largest + 2 * MULTIPLE * 12 * (trainable - self._adapters(setting))
+            chosen += moments if self.job.config.train.reselect else 0  # it passes once more, in the middle of training
         # Loading has each weight twice; a prefix cache is mapped into memory.
         return self.program + weights + max(weights, training, chosen) + self._resident(setting)
 

@@ -7,7 +7,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,14 @@ from zogan.train.loop import Epoch, Feed, Trained, Watch, train
 from zogan.train.methods import Result, method_for, require_peft
 from zogan.train.need import splits_of, to_tune
 from zogan.train.packing import check_packing
-from zogan.train.prefix import Prefixed, Resting
+from zogan.train.prefix import Prefixed, Resting, owned
 from zogan.train.regularize import Objective, Point, Restraint, check_dropout
+from zogan.train.reselect import Reselection, check_criterion
 
-_LATER = {"train": ("balance", "folds", "head_start"), "select": ("parameters",)}
+_LATER = {
+    "train": ("balance", "folds", "head_start", "reselect", "reselect_share"),
+    "select": ("parameters",),
+}
 """Options that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
@@ -56,6 +60,7 @@ class Tuned:
         interpolation: points between old and new values that were validated, where `regularize.interpolate` asks.
         second: what the second stage did, where there was one; `epochs` are the first's.
         folds: what training on folds has shown, where `train.folds` asks for it; `epochs` has their means.
+        selection: the weights that trained in the end, where `train.reselect` exchanged some; else they are as given.
     """
 
     patch: Patch
@@ -66,6 +71,7 @@ class Tuned:
     interpolation: tuple[Point, ...] = ()
     second: Second | None = None
     folds: Folded | None = None
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Learnt:
         trainable: parameters that trained.
         hashes: of all that the values depend on.
         second: what the second stage did, where there was one.
+        selection: the weights that trained in the end, where some were exchanged.
     """
 
     held: Held
@@ -87,6 +94,7 @@ class Learnt:
     trainable: int
     hashes: dict[str, str]
     second: Second | None
+    selection: Selection | None
 
 
 def tune_job(
@@ -123,6 +131,7 @@ def tune_job(
         trained.seconds_before + (second.seconds_before if second else 0.0),
         interpolation=trained.interpolation,
         second=second,
+        selection=learnt.selection,
     )
 
 
@@ -150,6 +159,8 @@ def learn(
     config = job.config
     if config.second_stage:
         require_peft()  # said before hours of a first stage
+    if config.train.reselect:
+        check_criterion(config.select.criterion)
     begun = config.method == "sparse" and selection is None  # a new head has its start, which the saliency pass sees
     if begun:
         selection, held = chosen(job, progress=progress)
@@ -159,7 +170,6 @@ def learn(
     model = held.model
     method = method_for(config, job, model, selection if config.method == "sparse" else None)
     method.prepare(model)
-    restraint = Restraint(config.regularize, method.old(model) if _looks_back(config.regularize) else {})
     feed = _feed(job, held, progress)
     if not begun:
         begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
@@ -171,6 +181,10 @@ def learn(
         settings = settings.model_copy(update={"tokens_per_batch": budget})
         enter = feed.enter if isinstance(feed, Prefixed) else None
         check_packing(job.task, model, job.examples("train"), settings, enter=enter)
+    reselection = None
+    if settings.reselect and selection is not None and isinstance(feed, Rows):
+        reselection = Reselection(job, settings, model, selection, feed, frozen=_below(model, feed))
+    restraint = Restraint(config.regularize, method.old(model) if _looks_back(config.regularize) else {})
     # An adapter that is nothing yet shows no dropout.
     if config.regularize.r_drop and not (config.method == "lora" and config.lora.dropout):
         check_dropout(model, lambda: feed.loss(model, to_device(feed.batch([0]), next(model.parameters()).device))[0])
@@ -187,6 +201,7 @@ def learn(
             settings,
             state,
             restraint=restraint,
+            reselection=reselection,
             log=log,
             progress=progress,
             classes=drawn_by(job),
@@ -194,6 +209,11 @@ def learn(
             watch=watch,
             fitted=is_fitted(job, model) and known is None and config.train.folds is None,
         )
+        selected = None
+        if reselection is not None:
+            selected = reselection.selection()
+            hashes["selection"] = selection_digest(selected)
+            restraint = replace(restraint, old=method.old(model) if restraint.old else {})
         result, second = None, None
         if config.second_stage and isinstance(feed, Rows):
             result, second = train_adapters(
@@ -202,7 +222,7 @@ def learn(
     if second is not None and second.kept:
         hashes["config"] = config_digest(config)
         trainable += second.trainable
-    return Learnt(held, result or method.result(model), trained, trainable, hashes, second)
+    return Learnt(held, result or method.result(model), trained, trainable, hashes, second, selected)
 
 
 def _feed(job: Job, held: Held, progress: Progress) -> Feed:
@@ -217,6 +237,11 @@ def _feed(job: Job, held: Held, progress: Progress) -> Feed:
     if config.train.cache == "off":
         return Resting(job, size, frozen.cut, objective)
     return Prefixed(job, size, held.filler(frozen), objective=objective, progress=progress)
+
+
+def _below(model: nn.Module, feed: Rows) -> frozenset[str]:
+    """Parameters that are done before what the feed's cache keeps, or would keep."""
+    return owned(model, feed.cut.before) if isinstance(feed, Prefixed | Resting) else frozenset()
 
 
 def _looks_back(settings: RegularizeConfig) -> bool:
@@ -235,16 +260,21 @@ def _hashes(config: Config, job: Job, selection: Selection | None) -> dict[str, 
     first = config.model_copy(update={"adapters": AdaptersConfig()})
     found = {"config": config_digest(first), "data": job.splits.digest}
     if selection is not None:
-        # What the weights are worth is told, and trains nothing.
-        meta = {key: value for key, value in selection.meta.items() if key not in ("worth", "frontier")}
-        sha = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
-        for name in sorted(selection.positions):
-            sha.update(name.encode())
-            sha.update(selection.positions[name].numpy().tobytes())
-        for name in selection.vectors:
-            sha.update(name.encode())
-        found["selection"] = sha.hexdigest()
+        found["selection"] = selection_digest(selection)
     return found
+
+
+def selection_digest(selection: Selection) -> str:
+    """SHA-256 of what is chosen, and how; a patch names the selection that it was trained with by it."""
+    # What the weights are worth is told, and trains nothing.
+    meta = {key: value for key, value in selection.meta.items() if key not in ("worth", "frontier")}
+    sha = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name in sorted(selection.positions):
+        sha.update(name.encode())
+        sha.update(selection.positions[name].numpy().tobytes())
+    for name in selection.vectors:
+        sha.update(name.encode())
+    return sha.hexdigest()
 
 
 def config_digest(config: Config) -> str:

@@ -26,6 +26,7 @@ from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import targets as targets_of
 from zogan.train.regularize import Point, Restrained, Restraint
+from zogan.train.reselect import Reselection, refuse_several
 
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 
@@ -132,6 +133,7 @@ def train(
     checkpoint: Checkpoint,
     *,
     restraint: Restraint = _FREE,
+    reselection: Reselection | None = None,
     log: Path | None,
     progress: Progress,
     part: Part = FIRST,
@@ -152,6 +154,7 @@ def train(
         settings: the loop's options.
         checkpoint: where state and best values are kept.
         restraint: what holds training back.
+        reselection: exchanges some of the chosen weights on the way; the best values are put back where they belong.
         log: JSON lines of steps and epochs are appended here.
         progress: who is told how far it is.
         part: which of a run's trainings it is, where there are several.
@@ -162,12 +165,14 @@ def train(
         fitted: what trains can be of use as it stands: it is validated too, and kept if no epoch is better.
 
     Raises:
-        ZoganError: nothing to train, no rows, or a loss that is not finite.
+        ZoganError: nothing to train, no rows, a loss that is not finite, or a re-selection on several processes.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     if not trained or not feed.lengths:
         raise ZoganError("there is nothing to train" if not trained else "there are no rows to train on")
     accelerator = _accelerator(settings.precision)
+    if reselection is not None:
+        refuse_several(accelerator.num_processes)
     onto_device(model)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
@@ -179,6 +184,7 @@ def train(
             rates,
             settings,
             restraint,
+            reselection,
             checkpoint,
             log,
             progress,
@@ -198,6 +204,7 @@ def _train(
     rates: Mapping[str, float],
     settings: TrainConfig,
     restraint: Restraint,
+    reselection: Reselection | None,
     checkpoint: Checkpoint,
     log: Path | None,
     progress: Progress,
@@ -225,7 +232,10 @@ def _train(
         _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
     )
     restrained = Restrained(restraint, trained, plain, total)
-    state = _resume(checkpoint, trained, plain, schedule, restrained) or _State(log_bytes=part.log_bytes)
+    if reselection is not None:
+        reselection.plan(total)
+    state = _resume(checkpoint, trained, plain, schedule, restrained, reselection)
+    state = state or _State(log_bytes=part.log_bytes)
     seconds_before = state.seconds
     last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
     if log is not None and not _through(state, last, patience):  # what follows a training that is through is another's
@@ -241,15 +251,23 @@ def _train(
         _write(log, accelerator, state, kind=f"{part.prefix}start", **state.start)
         progress.note(f"before the first step: validation {monitor.loss:.4f}")
         if accelerator.is_main_process:
-            checkpoint.save_best(trained)
+            _save_best(checkpoint, trained, reselection)
     wrapped.train()
     while not _through(state, last, patience):
         order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
         for step in range(state.step_in_epoch, steps[state.epoch]):
+            if reselection is not None and state.step in reselection.due:
+                found = reselection.exchange(state.step, plain)
+                restrained.look_back(reselection.old())
+                _write(log, accelerator, state, kind=f"{part.prefix}reselect", **asdict(found))
+                progress.note(
+                    f"after {found.step} steps {found.exchanged:,} of {found.chosen:,} weights gave way to others"
+                )
             mine = order[step * group : (step + 1) * group][rank::world]
-            loss, targets = _step(
-                accelerator, wrapped, feed, optimizer, trained, restrained, mine, order[0], settings.clip
-            )
+            with reselection.stepping(plain) if reselection is not None else nullcontext():
+                loss, targets = _step(
+                    accelerator, wrapped, feed, optimizer, trained, restrained, mine, order[0], settings.clip
+                )
             rate = max(schedule.get_last_lr())
             if not accelerator.optimizer_step_was_skipped:
                 restrained.pull()
@@ -272,22 +290,24 @@ def _train(
                 seconds=round(state.seconds, 3),
             )
             if now - saved >= settings.checkpoint_seconds and accelerator.is_main_process:
-                _save(checkpoint, trained, plain, schedule, restrained, state)
+                _save(checkpoint, trained, plain, schedule, restrained, reselection, state)
                 saved = now
         with restrained.validating():
             monitor = feed.monitor(wrapped) if known is None else known[state.epoch]
-            _finish_epoch(monitor, state, checkpoint, trained, accelerator)
+            _finish_epoch(monitor, state, checkpoint, trained, reselection, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
         _write(log, accelerator, state, kind=f"{part.prefix}epoch", **state.epochs[-1])
         progress.note(_sentence(state.epochs[-1], last))
         if accelerator.is_main_process:
-            _save(checkpoint, trained, plain, schedule, restrained, state)
+            _save(checkpoint, trained, plain, schedule, restrained, reselection, state)
             saved = now
         if watch is not None:
             watch(_epoch(state.epochs[-1]))
     if accelerator.is_main_process:
-        checkpoint.load_best(trained)
+        checkpoint.load_best(trained, reselection.place if reselection is not None else None)
+    if reselection is not None:
+        restrained.look_back(reselection.old())
     _share(trained)  # the others may not see the main process' files
     points = restrained.finish(lambda: feed.monitor(wrapped))
     if points:
@@ -359,12 +379,13 @@ def _finish_epoch(
     state: _State,
     checkpoint: Checkpoint,
     trained: Mapping[str, nn.Parameter],
+    reselection: Reselection | None,
     accelerator: Accelerator,
 ) -> None:
     before = [*state.epochs, *([state.start] if state.start else [])]
     best = all(monitor.score < tuple(kept["validation_score"]) for kept in before)
     if best and accelerator.is_main_process:
-        checkpoint.save_best(trained)
+        _save_best(checkpoint, trained, reselection)
     state.epochs.append(
         asdict(
             Epoch(
@@ -411,14 +432,20 @@ def _choice(points: Sequence[Point]) -> str:
     )
 
 
+def _save_best(checkpoint: Checkpoint, trained: Mapping[str, nn.Parameter], reselection: Reselection | None) -> None:
+    checkpoint.save_best(trained, reselection.places() if reselection is not None else None)
+
+
 def _save(
     checkpoint: Checkpoint,
     trained: Mapping[str, nn.Parameter],
     optimizer: Any,
     schedule: Any,
     restrained: Restrained,
+    reselection: Reselection | None,
     state: _State,
 ) -> None:
+    chosen = {"places": reselection.places(), "reselection": reselection.state()} if reselection is not None else {}
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     checkpoint.save(
         trained,
@@ -428,6 +455,7 @@ def _save(
             "generators": [torch.get_rng_state(), *cuda],
             "restraint": restrained.state(),
             "state": asdict(state),
+            **chosen,
         },
     )
 
@@ -438,10 +466,14 @@ def _resume(
     optimizer: Any,
     schedule: Any,
     restrained: Restrained,
+    reselection: Reselection | None,
 ) -> _State | None:
-    kept = checkpoint.load(trained)
+    kept = checkpoint.load(trained, reselection.place if reselection is not None else None)
     if kept is None:
         return None
+    if reselection is not None:
+        reselection.load(kept["reselection"])
+        restrained.look_back(reselection.old())
     optimizer.load_state_dict(kept["optimizer"])
     schedule.load_state_dict(kept["schedule"])
     restrained.load(kept["restraint"])

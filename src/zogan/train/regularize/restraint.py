@@ -52,6 +52,10 @@ class Restrained:
         self.old = {name: old.to(trained[name]) for name, old in restraint.old.items() if name in trained}
         self.average = Average(self.settings.average, steps)
 
+    def look_back(self, old: Mapping[str, Tensor]) -> None:
+        """Other weights train under the same names: take these for their old values, of what is held at all."""
+        self.old = {name: old[name].to(self.trained[name]) for name in self.old}
+
     def mixed(self) -> AbstractContextManager[None]:
         """Around forward and backward of a batch."""
         chance = self.settings.mixout
