@@ -1,8 +1,9 @@
 """Claim: which weights are chosen matters less than where the head starts, and the default is as good as any.
 
 Each criterion, allocation and density on the development settings; random positions are the rival that a criterion has
-to beat. Then other kinds of parameters in the place of some elements: vectors that train whole, and embeddings. The
-first variant is the one that the others are paired with.
+to beat. Then other kinds of parameters in the place of some elements: vectors that train whole, and embeddings. Last,
+weights that are selected anew while they train (`train.reselect`). The first variant is the one that the others are
+paired with.
 
     python benchmarks/criteria.py --data FOLDER [--settings banking77-5 sentiment-50] [--seeds 5] [--budget-minutes 60]
 """
@@ -62,6 +63,14 @@ VARIANTS |= {
     }
     for criterion in ("relative", "random")
     for rate in (0.006, 0.012)
+}
+
+# Chosen once, or chosen anew three times on the way: what training hardly moves makes way for others.
+VARIANTS |= {
+    "gradient, global, 0.5%, reselect": {
+        **(once := variant("gradient", "global", 0.005)),
+        "train": {**once["train"], "reselect": 3},
+    }
 }
 
 if __name__ == "__main__":
