@@ -93,7 +93,7 @@ def lines() -> Iterator[str]:
     for sizes in ((150, 100), (400, 200)):
         yield f"Gap of a loss, {sizes[0]} training rows and {sizes[1]} held out: {gap(*sizes):.1%}"
     for number, of_seeds in ((3, 0.0), (3, 0.1), (3, 0.3), (5, 0.3)):
-        yield f"{number} seeds of 200 rows, deviation {of_seeds} between seeds and 1 between rows: {seeds(number, of_seeds):.1%}"
+        yield f"{number} seeds of 200 rows, deviation {of_seeds} between them: {seeds(number, of_seeds):.1%}"
 
 
 def row(name: str, kind: str, shares: list[float]) -> str:
