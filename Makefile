@@ -37,6 +37,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/doubling.py
 	$(BIN)/python benchmarks/patterns.py
 	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/pilots.py

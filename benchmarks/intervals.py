@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from zogan.evaluate.statistics import RightOrWrong, components, intervals, intervals_of_two
+from zogan.evaluate.statistics import RightOrWrong, components, intervals, intervals_of_samples
 
 SETS, AT_ONCE, RESAMPLES, LEVEL = 4000, 200, 2000, 0.95
 ROWS = (50, 100, 200, 400)
@@ -59,8 +59,8 @@ def gap(training: int, held_out: int) -> float:
     for seed in range(SETS // AT_ONCE):
         generator = np.random.default_rng(seed)
         seen, unseen = generator.gamma(2, 0.5, (training, AT_ONCE)), generator.gamma(2, 0.6, (held_out, AT_ONCE))
-        found = intervals_of_two(
-            lambda one, two, seen=seen, unseen=unseen: mean(two, unseen) - mean(one, seen),  # type: ignore[misc]
+        found = intervals_of_samples(
+            lambda one, two, seen=seen, unseen=unseen: mean(two, unseen) - mean(one, seen),
             (training, held_out),
             level=LEVEL,
             resamples=RESAMPLES,

@@ -7,7 +7,7 @@ import pytest
 from jaxtyping import Float64
 from scipy import stats
 
-from zogan.evaluate.statistics import Figures, bootstrap, intervals, intervals_of_two
+from zogan.evaluate.statistics import Figures, bootstrap, intervals, intervals_of_samples
 
 
 def mean_of(*columns: Float64[np.ndarray, " rows"]) -> Figures:
@@ -116,7 +116,7 @@ def test_two_samples_are_as_scipy_has_them() -> None:
     ) -> Float64[np.ndarray, "resamples 1"]:
         return np.asarray(one @ first / one.sum(axis=1) - two @ second / two.sum(axis=1))[:, None]
 
-    (found,) = intervals_of_two(figures, (40, 25), level=0.9, resamples=500, seed=2)
+    (found,) = intervals_of_samples(figures, (40, 25), level=0.9, resamples=500, seed=2)
     peer = stats.bootstrap(
         (first, second),
         lambda one, two, axis: one.mean(axis=axis) - two.mean(axis=axis),

@@ -9,7 +9,7 @@ import pytest
 from jaxtyping import Float64
 
 from zogan.evaluate.metrics import metrics
-from zogan.evaluate.statistics import Figures, RightOrWrong, intervals, intervals_of_two
+from zogan.evaluate.statistics import Figures, RightOrWrong, intervals, intervals_of_samples
 
 SETS, AT_ONCE = 2000, 100
 """Their chance: half a percent. Sets that are resampled together are columns of one matrix."""
@@ -100,7 +100,7 @@ def test_the_bootstrap_of_two_samples() -> None:
         ) -> Float64[np.ndarray, "resamples sets"]:
             return np.asarray(mean(second, held_out) - mean(first, training))
 
-        found = intervals_of_two(gaps, (400, 200), level=0.95, resamples=1000, seed=seed)
+        found = intervals_of_samples(gaps, (400, 200), level=0.95, resamples=1000, seed=seed)
         inside += sum(one.low <= 0.2 <= one.high for one in found)
     assert 0.93 <= inside / SETS <= 0.97
 

@@ -1,6 +1,6 @@
 """What stands behind a verdict: intervals, tests, decisions, and how many rows they need."""
 
-from zogan.evaluate.statistics.bootstrap import Figures, FiguresOfTwo, intervals, intervals_of_two
+from zogan.evaluate.statistics.bootstrap import Figures, FiguresOfSamples, intervals, intervals_of_samples
 from zogan.evaluate.statistics.components import Components, components
 from zogan.evaluate.statistics.curve import LearningCurve, learning_curve
 from zogan.evaluate.statistics.decide import Claim, Decision, decide, holm
@@ -17,7 +17,7 @@ __all__ = [
     "Decision",
     "Design",
     "Figures",
-    "FiguresOfTwo",
+    "FiguresOfSamples",
     "Interval",
     "LearningCurve",
     "Matched",
@@ -27,7 +27,7 @@ __all__ = [
     "decide",
     "holm",
     "intervals",
-    "intervals_of_two",
+    "intervals_of_samples",
     "learning_curve",
     "match",
     "mcnemar",

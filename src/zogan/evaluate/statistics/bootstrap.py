@@ -18,11 +18,8 @@ Figures = Callable[[Float64[np.ndarray, "resamples rows"]], Float64[np.ndarray, 
 The counts of a resample do not always sum to the number of rows: BCa leaves out each row once. A mean divides by them.
 """
 
-FiguresOfTwo = Callable[
-    [Float64[np.ndarray, "resamples first"], Float64[np.ndarray, "resamples second"]],
-    Float64[np.ndarray, "resamples figures"],
-]
-"""The same, of two samples of rows that have nothing to do with each other."""
+FiguresOfSamples = Callable[..., Float64[np.ndarray, "resamples figures"]]
+"""The same, of several samples that have nothing to do with each other: one matrix of counts for each."""
 
 _ELEMENTS_AT_ONCE = 4_000_000
 _BCA_ROWS = 20_000
@@ -50,23 +47,30 @@ def intervals(
     return _bootstrap(figures, (rows,), level, resamples, seed, accelerate)
 
 
-def intervals_of_two(
-    figures: FiguresOfTwo, rows: tuple[int, int], *, level: float, resamples: int, seed: int
+def intervals_of_samples(
+    figures: FiguresOfSamples,
+    sizes: tuple[int, ...],
+    *,
+    level: float,
+    resamples: int,
+    seed: int,
+    accelerate: bool = True,
 ) -> list[Interval]:
-    """Bootstrap intervals of figures of two independent samples, each resampled by itself.
+    """Bootstrap intervals of figures of several independent samples, each resampled by itself.
 
     Args:
-        figures: see `FiguresOfTwo`.
-        rows: number of rows of each.
+        figures: see `FiguresOfSamples`.
+        sizes: how many rows, or whatever is resampled, each has.
         level: confidence level, 0 to 1.
         resamples: number of them.
         seed: of the resamples.
+        accelerate: as in `intervals`.
     """
-    return _bootstrap(figures, rows, level, resamples, seed, True)
+    return _bootstrap(figures, sizes, level, resamples, seed, accelerate)
 
 
 def _bootstrap(
-    figures: Callable[..., Float64[np.ndarray, "resamples figures"]],
+    figures: FiguresOfSamples,
     sizes: tuple[int, ...],
     level: float,
     resamples: int,

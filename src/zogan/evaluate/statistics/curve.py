@@ -10,11 +10,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from zogan.errors import DataError
-from zogan.evaluate.statistics.bootstrap import intervals
+from zogan.evaluate.statistics.bootstrap import intervals_of_samples
 from zogan.evaluate.statistics.interval import Interval
 
 _DOUBLE = (1.9, 2.1)
 """What counts as twice: sizes are whole numbers of rows, often of each label."""
+
+_DRAWS = 3
+"""Fewer runs a size do not say how far another draw of training rows would move its point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class LearningCurve:
     """Figures at a quarter, half and all of the labels, and what twice as many would bring.
 
     Args:
-        points: the figure at each size.
+        points: the figure at each size, in the mean of its runs.
         gain: the expected improvement at twice the labels, above 0 where better, in the metric's unit; None where it
             cannot be told.
         reason: why it cannot.
@@ -34,7 +37,7 @@ class LearningCurve:
 
 
 def learning_curve(
-    table: Float64[np.ndarray, "3 rows parts"],
+    table: Float64[np.ndarray, "3 runs rows parts"],
     figure: Callable[[Float64[np.ndarray, "resamples parts"]], Float64[np.ndarray, " resamples"]],
     *,
     sizes: tuple[int, int, int],
@@ -50,14 +53,15 @@ def learning_curve(
     "Learning curves: asymptotic values and rate of convergence", NeurIPS (1993); Figueroa et al., "Predicting sample
     size required for classification performance", BMC Medical Informatics and Decision Making 12 (2012); how far to
     trust it: Viering and Loog, "The shape of learning curves: a review", IEEE TPAMI 45 (2023). In the law c is at least
-    0, so the next step is held between 0 and the last one. The interval is over test rows alone: another draw of
-    training rows, or another seed, moves the points by more.
+    0, so the next step is held between 0 and the last one. The intervals are of percentiles, over test rows and over
+    runs: another draw of training rows moves a point as far as test rows do, so that with fewer than three runs a size
+    there is no gain.
 
     Args:
-        table: what each test row adds to the figure, as `Metric.rows` gives it, of the models that learned from a
-            quarter, half and all of the labels.
+        table: what each test row adds to the figure, as `Metric.rows` gives it, of models that learned from a quarter,
+            half and all of the labels; several runs of each, with their own draw of training rows and seed.
         figure: from the sums over rows, as `Metric.figure`.
-        sizes: how many labels each model learned from, each twice those before.
+        sizes: how many labels the models learned from, each twice those before.
         higher_is_better: which way is good.
         level: confidence level, 0 to 1.
         resamples: number of them.
@@ -71,18 +75,23 @@ def learning_curve(
             raise DataError(f"{more} labels are not twice {less}", where="sizes", todo="Give a quarter, half and all")
     sign = 1 if higher_is_better else -1
 
-    def points(counts: Float64[np.ndarray, "resamples rows"]) -> Float64[np.ndarray, "resamples 3"]:
-        return np.stack([figure(counts @ parts) for parts in table], axis=1)
+    def figures(
+        counts: Float64[np.ndarray, "resamples rows"], *runs: Float64[np.ndarray, "resamples runs"]
+    ) -> Float64[np.ndarray, "resamples 6"]:
+        each = [np.stack([figure(counts @ parts) for parts in size], axis=1) for size in table]  # (resamples, runs)
+        weights = runs or [np.ones((1, table.shape[1]))] * len(table)
+        quarter, half, whole = (
+            (found * drawn).sum(axis=1) / drawn.sum(axis=1) for found, drawn in zip(each, weights, strict=True)
+        )
+        first, last = sign * (half - quarter), sign * (whole - half)
+        return np.stack([quarter, half, whole, _next(first, last), first + last, last - first], axis=1)
 
-    def steps(counts: Float64[np.ndarray, "resamples rows"]) -> Float64[np.ndarray, "resamples 3"]:
-        first, last = sign * np.diff(points(counts)).T
-        return np.stack([_next(first, last), first + last, last - first], axis=1)
-
-    rows = table.shape[1]
-    quarter, half, whole = intervals(points, rows, level=level, resamples=resamples, seed=seed)
-    gain, rise, bend = intervals(steps, rows, level=level, resamples=resamples, seed=seed, accelerate=False)
-    reason = _reason(gain, rise, bend)
-    return LearningCurve((quarter, half, whole), None if reason else gain, reason)
+    _, runs, rows, _ = table.shape
+    drawn = (rows, runs, runs, runs) if runs > 1 else (rows,)
+    found = intervals_of_samples(figures, drawn, level=level, resamples=resamples, seed=seed, accelerate=False)
+    gain, rise, bend = found[3:]
+    reason = _reason(gain, rise, bend, runs)
+    return LearningCurve((found[0], found[1], found[2]), None if reason else gain, reason)
 
 
 def _next(
@@ -93,11 +102,13 @@ def _next(
     return np.asarray(np.maximum(last, 0) * np.clip(ratio, 0, 1))
 
 
-def _reason(gain: Interval, rise: Interval, bend: Interval) -> str | None:
+def _reason(gain: Interval, rise: Interval, bend: Interval, runs: int) -> str | None:
+    if runs < _DRAWS:
+        return f"{runs} of {_DRAWS} runs a size: another draw of training rows may move each point"
     if gain.method == "none" or not np.isfinite([gain.low, gain.high]).all():
         return "too few test rows"
     if rise.low == rise.high:
-        return "the three models do the same on every test row"
+        return "all models do the same on every test row"
     if rise.high < 0:
         return "more labels made it worse, which no law of learning curves fits"
     if bend.low > 0:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Float64
 
-from zogan.evaluate.statistics.bootstrap import intervals_of_two
+from zogan.evaluate.statistics.bootstrap import intervals_of_samples
 from zogan.evaluate.statistics.interval import Interval
 
 
@@ -42,4 +42,4 @@ def overfitting(
         return np.asarray(sign * (figure(first @ training) - figure(second @ held_out)))[:, None]
 
     sizes = (len(training), len(held_out))
-    return intervals_of_two(figures, sizes, level=level, resamples=resamples, seed=seed)[0]
+    return intervals_of_samples(figures, sizes, level=level, resamples=resamples, seed=seed)[0]
