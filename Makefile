@@ -36,6 +36,8 @@ CURVES = $(BIN)/python benchmarks/curves.py --data $(DATA)
 bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77/ and e2e-cleaned/
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/intervals.py
+	$(BIN)/python benchmarks/doubling.py
 	$(BIN)/python benchmarks/patterns.py
 	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/pilots.py
