@@ -153,3 +153,58 @@ def test_options_that_exclude_each_other_are_refused(keys: dict[str, Any], told:
     tree = {"model": "base", "task": "classification", "data": {"train": "train.jsonl"}, **keys}
     with pytest.raises(ConfigError, match=told):
         parse_config(tree, folder=Path())
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"claim": "non_inferiority"}, "claim non_inferiority needs a margin above 0"),
+        ({"against": "production"}, "against production and patch go together"),
+        ({"patch": "in_use.safetensors"}, "against production and patch go together"),
+        ({"limits": {"latency": 3}}, r"unknown key 'protocol\.limits\.latency'. Did you mean 'latency_ms'"),
+        ({"slices": [{"name": "a", "colum": "b", "floor": 1}]}, r"'protocol\.slices\.0\.colum'. Did you mean 'column'"),
+        ({"slices": [{"name": "a", "floor": 1}]}, "slice 'a' needs column and value, or matches, and not both"),
+        ({"slices": [{"name": "a", "column": "b", "floor": 1}]}, "slice 'a' needs column and value, or matches"),
+        (
+            {"slices": [{"name": "a", "column": "b", "value": 1, "matches": "c", "floor": 1}]},
+            "slice 'a' needs column and value, or matches, and not both",
+        ),
+        ({"slices": [{"name": "a", "matches": "(", "floor": 1}]}, "is no regular expression: missing"),
+        ({"slices": [{"name": "a", "matches": "b", "floor": 1}] * 2}, "slice 'a' stands twice"),
+        ({"rollback": [{"watch": "errors", "tell": ["ops"]}]}, "rollback on 'errors' needs one of above and below"),
+        ({"rollback": [{"watch": "errors", "above": 1, "tell": []}]}, r"protocol\.rollback\.0\.tell = \[\]"),
+        ({"margin": float("inf")}, "Input should be a finite number"),
+        ({"alpha": 0.5}, "Input should be less than 0.5"),
+        ("none.yaml", "none.yaml: no such file. `protocol:` takes keys, or the path of a YAML file with them"),
+    ],
+)
+def test_protocols_that_cannot_be_are_refused(tmp_path: Path, keys: Any, told: str) -> None:
+    tree = {"model": "base", "task": "classification", "data": {"train": "train.jsonl"}, "protocol": keys}
+    with pytest.raises(ConfigError, match=told):
+        parse_config(tree, folder=tmp_path)
+
+
+def test_generation_is_not_held_against_a_head(path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"protocol\.against 'head_only' is for classification"):
+        load_config(path, ["task=generation", "protocol.against=head_only"])
+
+
+def test_a_protocol_may_stand_in_a_file_of_its_own(path: Path) -> None:
+    folder = path.parent / "rules"
+    folder.mkdir()
+    (folder / "good.yaml").write_text("against: production\npatch: in_use.safetensors\n")
+    path.write_text(MINIMAL + "protocol: rules/good.yaml\n")
+    protocol = load_config(path).protocol
+    assert (protocol.against, protocol.patch) == ("production", folder / "in_use.safetensors")
+    inline = load_config(path, ["protocol={against: production, patch: rules/in_use.safetensors}"]).protocol
+    assert inline == protocol
+    (folder / "good.yaml").write_text("margn: 0.1\n")
+    with pytest.raises(ConfigError, match=r"unknown key 'protocol\.margn'. Did you mean 'margin'"):
+        load_config(path)
+
+
+def test_columns_that_slices_read_are_named_once(path: Path) -> None:
+    slices = "[{name: a, column: lang, value: en, floor: 1}, {name: b, column: lang, value: 3, floor: 1}]"
+    protocol = load_config(path, [f"protocol.slices={slices}"]).protocol
+    assert protocol.columns == ("lang",)
+    assert protocol.slices[1].value == "3"

@@ -158,6 +158,11 @@ def rows(section: type[BaseModel], prefix: str = "") -> list[str]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             lines += rows(annotation, f"{prefix}{name}.")
             continue
+        (item,) = get_args(annotation)[:1] if get_origin(annotation) is tuple else (None,)
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            lines.append(f"| `{prefix}{name}` | a list of mappings with the keys below | `[]` | {field.description} |")
+            lines += rows(item, f"{prefix}{name}[].")
+            continue
         default = "none" if field.default is None else f"`{field.default}`"
         default = default.lower() if annotation is bool else default
         default = f"`[{', '.join(field.default)}]`" if isinstance(field.default, tuple) else default

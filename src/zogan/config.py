@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from zogan.errors import ConfigError, nearest
 
@@ -42,6 +51,16 @@ def _bytes(given: Any) -> Any:
 
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(ge=0)]
 """A number of bytes, or a text such as 6GB (decimal units)."""
+
+
+def _text(given: Any) -> Any:
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    return str(given) if isinstance(given, int | float) else given
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""A text; numbers and truth values become one, as they do in data files."""
 
 
 class Section(BaseModel):
@@ -294,6 +313,119 @@ class EvaluateConfig(Section):
     )
 
 
+class SliceConfig(Section):
+    """Test rows that are looked at apart: by a column's value, or by a regular expression on the text."""
+
+    name: Annotated[str, Field(min_length=1)] = Field(description="of the slice, in the protocol and on reports")
+    column: str | None = Field(None, description="column of the test rows' file; the slice has the rows with `value`")
+    value: Text | None = Field(None, description="of that column, as text: `3`, `true`")
+    matches: str | None = Field(
+        None, description="regular expression that is found in the text (generation: in what stands before the answer)"
+    )
+    floor: FiniteFloat = Field(
+        description="the protocol's figure must be at least this on the slice (at most, where lower is better)"
+    )
+
+    @field_validator("matches")
+    @classmethod
+    def _is_an_expression(cls, given: str | None) -> str | None:
+        try:
+            re.compile(given or "")
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from None
+        return given
+
+    @model_validator(mode="after")
+    def _one_way_to_choose(self) -> SliceConfig:
+        if (self.column is None) != (self.value is None) or (self.column is None) == (self.matches is None):
+            raise ValueError(f"slice {self.name!r} needs column and value, or matches, and not both")
+        return self
+
+
+class LimitsConfig(Section):
+    """The most that a patch may take; nothing is limited where a key is absent."""
+
+    latency_ms: Annotated[float, Field(gt=0)] | None = Field(None, description="time to predict a row, milliseconds")
+    peak_bytes: Bytes | None = Field(None, description="peak of memory while rows are predicted")
+    patch_bytes: Bytes | None = Field(None, description="size of the patch's file")
+    density: Share | None = Field(None, description="changed weights as a share of all of the base's, 0 to 1")
+
+
+class RollbackConfig(Section):
+    """What is watched in operation, and when the patch is taken back."""
+
+    watch: Annotated[str, Field(min_length=1)] = Field(description="what is watched, such as error_rate or latency_ms")
+    above: FiniteFloat | None = Field(None, description="the patch is taken back where it lies above")
+    below: FiniteFloat | None = Field(None, description="the patch is taken back where it lies below")
+    window_minutes: Annotated[float, Field(gt=0)] = Field(60.0, description="time over which it is taken, minutes")
+    tell: Annotated[tuple[str, ...], Field(min_length=1)] = Field(description="who is told: names or addresses")
+
+    @model_validator(mode="after")
+    def _one_threshold(self) -> RollbackConfig:
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"rollback on {self.watch!r} needs one of above and below")
+        return self
+
+
+Against = Literal["base", "head_only", "full", "production"]
+
+
+class ProtocolConfig(Section):
+    """What good enough means, written down before training: keys, or the path of a YAML file that has them."""
+
+    metric: str | None = Field(None, description="the figure that decides; the task's first where absent")
+    against: Against | None = Field(
+        None,
+        description="what the patch is held against: the base, a head alone, full fine-tuning, or the patch in use; "
+        "base where it predicts by itself, else head_only, where absent",
+    )
+    patch: Path | None = Field(None, description="against production: the file of the patch in use")
+    claim: Literal["superiority", "non_inferiority"] = Field(
+        "superiority", description="better by more than margin, or not worse by margin"
+    )
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="in the figure's own unit (accuracy: 0.01 is a point); above 0 for non_inferiority"
+    )
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.05, description="error level, two-sided, over the claim and all slices together (Holm)"
+    )
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = Field(
+        None, description="of training, over which it is judged; train.seed where absent"
+    )
+    slices: tuple[SliceConfig, ...] = Field((), description="test rows that are looked at apart, each with its floor")
+    limits: LimitsConfig = LimitsConfig()
+    rollback: tuple[RollbackConfig, ...] = Field((), description="in operation: when the patch is taken back")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns that the slices read, each once."""
+        return tuple(dict.fromkeys(one.column for one in self.slices if one.column is not None))
+
+    @field_validator("seeds")
+    @classmethod
+    def _each_seed_once(cls, given: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        return given if given is None else tuple(sorted(set(given)))
+
+    @model_validator(mode="after")
+    def _non_inferiority_has_a_margin(self) -> ProtocolConfig:
+        if self.claim == "non_inferiority" and not self.margin:
+            raise ValueError("claim non_inferiority needs a margin above 0: how much worse would still be good enough")
+        return self
+
+    @model_validator(mode="after")
+    def _production_is_a_patch(self) -> ProtocolConfig:
+        if (self.against == "production") != (self.patch is not None):
+            raise ValueError("against production and patch go together: give both, or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_slices_differ(self) -> ProtocolConfig:
+        names = [one.name for one in self.slices]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"slice {twice[0]!r} stands twice: give each a name of its own")
+        return self
+
+
 class CostConfig(Section):
     """What an hour of this machine costs; estimates are given in money too where it is known."""
 
@@ -379,6 +511,7 @@ class Config(Section):
     lora: LoraConfig = LoraConfig()
     adapters: AdaptersConfig = AdaptersConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    protocol: ProtocolConfig = ProtocolConfig()
     cost: CostConfig = CostConfig()
     search: SearchConfig = SearchConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
@@ -439,6 +572,12 @@ class Config(Section):
     def _generation_has_no_head(self) -> Config:
         if self.task == "generation" and self.method == "head":
             raise ValueError("method 'head' is for classification: a generation base has no new head to train")
+        return self
+
+    @model_validator(mode="after")
+    def _generation_is_not_held_against_a_head(self) -> Config:
+        if self.task == "generation" and self.protocol.against == "head_only":
+            raise ValueError("protocol.against 'head_only' is for classification: a generation base has no new head")
         return self
 
     @model_validator(mode="after")
@@ -521,15 +660,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: no file, no YAML, an unknown key (with the nearest name) or a bad value.
     """
-    if not path.is_file():
-        raise ConfigError("no such file", where=str(path), todo="Make one with `zogan init`")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"not readable as YAML: {line}", where=str(path)) from None
-    if not isinstance(tree, dict):
-        raise ConfigError("holds no mapping of keys", where=str(path), todo="See `zogan init`")
+    tree = _mapping(path, todo="Make one with `zogan init`")
     for override in overrides:
         _set(tree, override)
     return parse_config(tree, folder=path.parent, where=str(path))
@@ -548,7 +679,9 @@ def as_config(given: Config | Path | str | Mapping[str, Any]) -> Config:
 
 
 def parse_config(tree: Mapping[str, Any], *, folder: Path, where: str = "configuration") -> Config:
-    """Validate a mapping and resolve its paths against `folder`."""
+    """Validate a mapping and resolve its paths against `folder`; a protocol in a file of its own is read."""
+    if isinstance(tree.get("protocol"), str):
+        tree = {**tree, "protocol": _protocol(folder / Path(tree["protocol"]).expanduser())}
     try:
         # A section with nothing in it is as if it were not there.
         empty = {key for key, value in tree.items() if value is None and key in Config.model_fields}
@@ -556,6 +689,28 @@ def parse_config(tree: Mapping[str, Any], *, folder: Path, where: str = "configu
     except ValidationError as error:
         raise ConfigError(_explain(error), where=where) from None
     return _resolve(config, folder.resolve())
+
+
+def _mapping(path: Path, *, todo: str) -> dict[str, Any]:
+    """A YAML file's keys; `todo` is what to do where there is no such file."""
+    if not path.is_file():
+        raise ConfigError("no such file", where=str(path), todo=todo)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ConfigError(f"not readable as YAML: {line}", where=str(path)) from None
+    if not isinstance(tree, dict):
+        raise ConfigError("holds no mapping of keys", where=str(path), todo="See `zogan init`")
+    return tree
+
+
+def _protocol(path: Path) -> dict[str, Any]:
+    """A protocol in a file of its own, whose relative paths are taken from its own folder."""
+    tree = _mapping(path, todo="`protocol:` takes keys, or the path of a YAML file with them")
+    if isinstance(tree.get("patch"), str):
+        tree["patch"] = path.parent.resolve() / Path(tree["patch"]).expanduser()
+    return tree
 
 
 def _set(tree: dict[str, Any], override: str) -> None:
@@ -594,7 +749,10 @@ def _explain(error: ValidationError) -> str:
 def _keys(path: tuple[int | str, ...]) -> list[str]:
     section: type[BaseModel] = Config
     for part in path:
-        annotation = section.model_fields[str(part)].annotation
+        if isinstance(part, int):  # of a list of sections
+            continue
+        annotation = section.model_fields[part].annotation
+        annotation = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         section = annotation
@@ -612,4 +770,6 @@ def _resolve(config: Config, folder: Path) -> Config:
     if not model.startswith("package:"):
         model = str(folder / Path(model).expanduser())
     search = config.search.model_copy(update={"folder": absolute(config.search.folder)})
-    return config.model_copy(update={"data": data, "model": model, "search": search, "output": absolute(config.output)})
+    protocol = config.protocol.model_copy(update={"patch": absolute(config.protocol.patch)})
+    found = {"data": data, "model": model, "protocol": protocol, "search": search, "output": absolute(config.output)}
+    return config.model_copy(update=found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +13,7 @@ from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, Regul
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate import evaluate
+from zogan.evaluate.protocol.sample import digest_of_test
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.report import write as write_report
@@ -28,6 +31,9 @@ from zogan.train.methods import load_adapters
 from zogan.train.need import to_evaluate, to_tune
 from zogan.train.plan import plan_for
 from zogan.weights import headers
+
+Looked = Callable[[str, str], None]
+"""Told of each look at the test rows: digests of the patch and of the rows, SHA-256 in hex."""
 
 Until = Literal["data", "select", "tune", "evaluate", "report"]
 _ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "report")
@@ -47,13 +53,17 @@ HEAD_ONLY = {
 """The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
 
 
-def pilot(config: Config, *, until: Until = "report", progress: Progress = Silent()) -> Run:
+def pilot(
+    config: Config, *, until: Until = "report", progress: Progress = Silent(), looked: Looked | None = None
+) -> Run:
     """Run the stages up to `until`; those that stand already are kept.
 
     Args:
         config: the whole configuration.
         until: the last stage to run.
         progress: who is told how far it is.
+        looked: called when a patch was measured on the test rows, before its figures are written; figures that stand
+            already are no new look.
 
     Returns:
         The run: its folder, its files, and what became of each stage.
@@ -70,7 +80,7 @@ def pilot(config: Config, *, until: Until = "report", progress: Progress = Silen
         _data(run, job)
         if last >= _ORDER.index("tune"):
             _estimate(run, job, progress)
-        for stage in (_select, _tune, _evaluate, _report)[:last]:
+        for stage in (_select, _tune, partial(_evaluate, looked=looked), _report)[:last]:
             stage(run, job, progress)
     return run
 
@@ -182,11 +192,13 @@ def _stands(run: Run) -> bool:
         return False
 
 
-def _evaluate(run: Run, job: Job, progress: Progress) -> None:
+def _evaluate(run: Run, job: Job, progress: Progress, *, looked: Looked | None = None) -> None:
     def make(path: Path) -> None:
         before = Patch.load(run.before) if "head_only" in run.stages else None
         patch = Patch.load(run.patch)
         evaluation = evaluate(job, patch, before=before, adapt=load_adapters, progress=progress)
+        if looked is not None:
+            looked(patch.digest, digest_of_test(job.splits.test))
         path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     reads = {**_reads(job), "patch": run.patch, "evaluate": job.config.evaluate.model_dump(mode="json")}

@@ -47,7 +47,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     asked: list[tuple[Config, str]] = []
 
-    def pilot(config: Config, *, until: str = "report", progress: Any) -> FakeRun:
+    def pilot(config: Config, *, until: str = "report", progress: Any, looked: Any = None) -> FakeRun:
         asked.append((config, until))
         progress.start(until, 1)
         progress.advance(1)

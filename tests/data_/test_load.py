@@ -9,7 +9,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from data import make_config, text_rows, write_rows, write_splits
+from data import make_config, text_rows, write_jsonl, write_rows, write_splits
+from zogan.config import Config
 from zogan.data.load import load
 from zogan.errors import DataError
 
@@ -65,3 +66,46 @@ def test_too_little_is_said(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", text_rows(1))
     with pytest.raises(DataError, match=r"no rows are left for validation\. Add rows"):
         load(make_config(tmp_path))
+
+
+def sliced(folder: Path, **data: str) -> Config:
+    """A configuration with a slice by a column."""
+    slices = [{"name": "english", "column": "lang", "value": "en", "floor": 0.5}]
+    return make_config(folder, data=data, protocol={"slices": slices})
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet"])
+def test_test_rows_keep_the_columns_of_slices(tmp_path: Path, suffix: str) -> None:
+    write_rows(tmp_path / "train.jsonl", text_rows(60))
+    columns = {
+        "text": [row.text for row in text_rows(9, start=60)],
+        "label": [row.label for row in text_rows(9, start=60)],
+        "lang": ["en", "de", "fr"] * 3,
+    }
+    if suffix == "parquet":
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "test.parquet")
+    elif suffix == "csv":
+        lines = [",".join(columns), *(",".join(row) for row in zip(*columns.values(), strict=True))]
+        (tmp_path / "test.csv").write_text("\n".join(lines))
+    else:
+        write_jsonl(
+            tmp_path / "test.jsonl",
+            [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        )
+    files = {"train": "train.jsonl", "test": f"test.{suffix}"}
+    splits = load(sliced(tmp_path, **files))
+    assert [row.columns for row in splits.test[:2]] == [(("lang", "en"),), (("lang", "de"),)]
+    assert {row.columns for row in splits.train} == {()}
+    assert splits.digest == load(make_config(tmp_path, data=files)).digest
+
+
+def test_columns_come_from_train_where_the_test_is_cut_from_it(tmp_path: Path) -> None:
+    records = [{"text": row.text, "label": row.label, "lang": "en"} for row in text_rows(60)]
+    write_jsonl(tmp_path / "train.jsonl", records)
+    assert {row.columns for row in load(sliced(tmp_path, train="train.jsonl")).test} == {(("lang", "en"),)}
+
+
+def test_a_column_that_the_test_lacks_is_named(tmp_path: Path) -> None:
+    files = write_splits(tmp_path, "classification")
+    with pytest.raises(DataError, match=r"test\.jsonl: no column 'lang'"):
+        load(sliced(tmp_path, **files))

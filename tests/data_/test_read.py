@@ -100,3 +100,22 @@ def test_faults_of_the_file_are_kept_in_place(tmp_path: Path) -> None:
     got = read(path, config.data, "classification")
     assert [row.target for row in got.rows] == ["a"]
     assert [(fault.place.line, fault.encoding) for fault in got.faults] == [(3, True), (4, False)]
+
+
+def test_columns_that_are_asked_for_are_kept_as_text(tmp_path: Path) -> None:
+    records: list[dict[str, Any]] = [
+        {"text": "a", "label": "l", "lang": "en", "stars": 3, "other": "x"},
+        {"text": "b", "label": "l", "lang": None, "stars": float("nan")},
+        {"text": "c", "label": "l"},
+        {"text": "d", "label": "l", "lang": ["en"]},
+    ]
+    path = write_jsonl(tmp_path / "f.jsonl", records)
+    config = make_config(tmp_path)
+    got = read(path, config.data, config.task, columns=["lang", "stars", "label"])
+    assert [row.columns for row in got.rows] == [
+        (("lang", "en"), ("stars", "3"), ("label", "l")),
+        (("label", "l"),),
+        (("label", "l"),),
+    ]
+    assert [str(fault) for fault in got.faults] == ["f.jsonl:4 ('lang' is a list, not a value)"]
+    assert read(path, config.data, config.task).rows[0].columns == ()

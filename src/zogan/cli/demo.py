@@ -40,4 +40,4 @@ def demo(
             return
         from zogan.cli.pilot import run_pilot
 
-        run_pilot(config, console)
+        run_pilot(config, path, console)

@@ -26,10 +26,11 @@ def evaluate(
 
         settings = load_config(config, overrides or ())
         from zogan.cli.figures import figures_table
+        from zogan.cli.looks import counted
         from zogan.evaluate.evaluation import Evaluation
         from zogan.pilot import pilot
 
-        run = pilot(settings, until="evaluate", progress=console)
+        run = pilot(settings, until="evaluate", progress=console, looked=counted(config, settings, "evaluate", console))
         evaluation = Evaluation.load(run.evaluation)
         value = {"run": run.folder, "stages": run.stages, **evaluation.model_dump(mode="json")}
         console.result(value, figures_table(evaluation), f"figures: {run.evaluation}")

@@ -10,6 +10,8 @@ from zogan.cli.console import Console
 from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Json, Overrides, Quiet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zogan.config import Config
 
 
@@ -32,18 +34,19 @@ def pilot(
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.config import load_config
 
-        run_pilot(load_config(config, overrides or ()), console)
+        run_pilot(load_config(config, overrides or ()), config, console)
 
 
-def run_pilot(config: Config, console: Console) -> None:
-    """Run all stages, and say what came out."""
+def run_pilot(config: Config, path: Path, console: Console) -> None:
+    """Run all stages of a configuration, which stands at `path`, and say what came out."""
     from zogan.cli.figures import figures_table, figures_tree
+    from zogan.cli.looks import counted
     from zogan.pilot import pilot as run_all
     from zogan.report.record import read
     from zogan.report.verdict import answer, compare
     from zogan.report.words import Words
 
-    run = run_all(config, progress=console)
+    run = run_all(config, progress=console, looked=counted(path, config, "pilot", console))
     record, words = read(run.folder), Words("en")
     comparisons = compare(record)
     sentence = answer(record, comparisons[0], words)

@@ -94,12 +94,12 @@ def template(found: Found) -> str:
 
 def _section(section: type[BaseModel], prefix: str, values: Mapping[str, Any], task: str) -> Iterator[str]:
     width = 2 + max(len(_assignment(name, _value(prefix + name, field, values))) for name, field in _plain(section))
-    indent = "  " if prefix else ""
+    indent = "  " * prefix.count(".")
     for name, field in section.model_fields.items():
         key, inner = prefix + name, field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield ""
-            yield f"{name}:  # {_first_line(inner)}"
+            yield f"{indent}{name}:  # {_first_line(inner)}"
             yield from _section(inner, f"{key}.", values, task)
             yield ""
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,20 +24,32 @@ def load(config: Config) -> Splits:
         DataError: a file or column is missing, rows cannot be read (unless `data.unreadable` is skip), labels
             are unknown (unless `data.unknown_labels` is drop), or too few rows are left.
     """
-    splits, refused = prepare(read_files(config.data, config.task), config.data, folds=config.train.folds is not None)
+    files = read_files(config.data, config.task, columns=config.protocol.columns)
+    splits, refused = prepare(files, config.data, folds=config.train.folds is not None)
     if refused:
         raise _refusal(refused[0])
     return splits
 
 
-def read_files(data: DataConfig, task: Literal["classification", "generation"]) -> Files:
+def read_files(
+    data: DataConfig, task: Literal["classification", "generation"], *, columns: Sequence[str] = ()
+) -> Files:
     """Read every file that is given.
+
+    Args:
+        data: names the files and their columns.
+        task: says what a row is.
+        columns: others, which test rows keep; only the file that those come from must have them.
 
     Raises:
         DataError: a file cannot be read as a whole.
     """
     paths = {name: path for name in SPLITS if (path := getattr(data, name)) is not None}
-    reads = {name: read(paths[name], data, task, name=shown) for name, shown in _names(paths).items()}
+    measured = "test" if "test" in paths else "train"
+    reads = {
+        name: read(paths[name], data, task, name=shown, columns=columns if name == measured else ())
+        for name, shown in _names(paths).items()
+    }
     faults = tuple(fault for one in reads.values() for fault in one.faults)
     return Files({name: one.rows for name, one in reads.items()}, faults)
 

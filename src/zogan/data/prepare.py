@@ -85,9 +85,13 @@ def digest(rows: Mapping[str, Sequence[Row]]) -> str:
     for name in SPLITS:
         whole.update(f"{name}\n".encode())
         for row in rows[name]:
-            content = [row.text, row.label] if isinstance(row, TextRow) else row.chat()
-            whole.update(json.dumps(content).encode() + b"\n")
+            whole.update(content(row) + b"\n")
     return whole.hexdigest()
+
+
+def content(row: Row) -> bytes:
+    """What a row says, without its place: its input and target, as JSON."""
+    return json.dumps([row.text, row.label] if isinstance(row, TextRow) else row.chat()).encode()
 
 
 def _cut(train: tuple[Row, ...], missing: Sequence[str], data: DataConfig) -> dict[str, tuple[Row, ...]]:

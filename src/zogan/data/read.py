@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,7 +39,12 @@ class Read:
 
 
 def read(
-    path: Path, data: DataConfig, task: Literal["classification", "generation"], *, name: str | None = None
+    path: Path,
+    data: DataConfig,
+    task: Literal["classification", "generation"],
+    *,
+    name: str | None = None,
+    columns: Sequence[str] = (),
 ) -> Read:
     """Read a JSONL, CSV, TSV or Parquet file.
 
@@ -48,20 +53,22 @@ def read(
         data: names of the columns, and the encoding of text.
         task: says what a row is.
         name: of the file in places and messages; its own name where absent.
+        columns: others to keep with each row that has a value there.
 
     Raises:
         DataError: no such file, unknown suffix, missing column (naming those that are there).
     """
     name = name if name is not None else path.name
-    columns, parse = _layout(data, task)
+    own, parse = _layout(data, task)
     rows: list[Row] = []
     faults: list[Unreadable] = []
-    for line, record in records(path, columns, data.encoding, name=name):
+    for line, record in records(path, list(dict.fromkeys([*own, *columns])), data.encoding, name=name):
         place = Place(name, line)
         try:
             if isinstance(record, Fault):
                 raise _FaultError(record)
-            rows.append(parse(record, place))
+            row = parse(record, place)
+            rows.append(replace(row, columns=_others(record, columns)) if columns else row)
         except _FaultError as error:
             faults.append(Unreadable(place, str(error.fault), isinstance(error.fault, EncodingFault)))
     return Read(tuple(rows), tuple(faults))
@@ -83,6 +90,12 @@ def _layout(data: DataConfig, task: str) -> tuple[list[str], Callable[[Mapping[s
     return [prompt, response], lambda record, place: dialogue(_text(record, prompt), _text(record, response), place)
 
 
+def _others(record: Mapping[str, Any], columns: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The columns that have a value here: a slice takes a row by its value, and one without is in no slice."""
+    there = [column for column in columns if record.get(column) is not None and record[column] == record[column]]
+    return tuple((column, _label(record, column, what="a value")) for column in there)
+
+
 def _value(record: Mapping[str, Any], column: str) -> Any:
     if column not in record:
         raise _FaultError(Fault(f"no {column!r}"))
@@ -99,14 +112,14 @@ def _text(record: Mapping[str, Any], column: str) -> str:
     return _whole(value, column)
 
 
-def _label(record: Mapping[str, Any], column: str) -> str:
+def _label(record: Mapping[str, Any], column: str, what: str = "a class") -> str:
     value = _value(record, column)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) or (isinstance(value, float) and not math.isnan(value)):
         return str(value)
     if not isinstance(value, str):
-        raise _FaultError(Fault(f"{column!r} is {_kind(value)}, not a class"))
+        raise _FaultError(Fault(f"{column!r} is {_kind(value)}, not {what}"))
     return _whole(value, column)
 
 

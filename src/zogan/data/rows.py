@@ -19,11 +19,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """Classification: a text and its class."""
+    """Classification: a text and its class. `columns` are others that were asked for, with their values as text."""
 
     text: str
     label: str
     place: Place
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def input(self) -> str:
@@ -51,10 +52,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class DialogueRow:
-    """Generation: turns, of which the last is the assistant's."""
+    """Generation: turns, of which the last is the assistant's. `columns` as for `TextRow`."""
 
     messages: tuple[Message, ...]
     place: Place
+    columns: tuple[tuple[str, str], ...] = ()
 
     @property
     def input(self) -> str:

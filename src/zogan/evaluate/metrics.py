@@ -6,6 +6,7 @@ add theirs with the same decorator, in a module that an entry point of the group
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -39,6 +40,8 @@ class Metric:
         higher_is_better: which way is good.
         rows: what each row adds.
         figure: from the sums over rows.
+        most: the largest figure that there can be.
+        proportion: each row is right or wrong, and the figure is the share of those that are right.
     """
 
     name: str
@@ -46,6 +49,8 @@ class Metric:
     higher_is_better: bool
     rows: Callable[[Any], Rows]
     figure: Callable[[Sums], Float64[np.ndarray, " resamples"]]
+    most: float = math.inf
+    proportion: bool = False
 
 
 def ratio(sums: Sums) -> Float64[np.ndarray, " resamples"]:
@@ -58,6 +63,8 @@ def metric(
     *,
     higher_is_better: bool,
     figure: Callable[[Sums], Float64[np.ndarray, " resamples"]] = ratio,
+    most: float = math.inf,
+    proportion: bool = False,
 ) -> Callable[[Callable[[Any], Rows]], Metric]:
     """Register the function below, which says what each row adds, as a metric of its name.
 
@@ -65,6 +72,8 @@ def metric(
         task: whose predictions it reads.
         higher_is_better: which way is good.
         figure: from the sums over rows; sum of the first part over the second's where absent.
+        most: the largest figure that there can be.
+        proportion: each row is right or wrong, and the figure is the share of those that are right.
 
     Raises:
         ConfigError: the name is taken.
@@ -74,7 +83,7 @@ def metric(
         name = getattr(rows, "__name__", "metric")
         if name in _TABLE:
             raise ConfigError(f"metric {name!r} is known already", where=rows.__module__, todo="Rename it")
-        _TABLE[name] = Metric(name, task, higher_is_better, rows, figure)
+        _TABLE[name] = Metric(name, task, higher_is_better, rows, figure, most, proportion)
         return _TABLE[name]
 
     return register
@@ -87,7 +96,7 @@ def metrics(task: TaskName) -> dict[str, Metric]:
     return {name: found for name, found in _TABLE.items() if found.task == task}
 
 
-@metric("classification", higher_is_better=True)
+@metric("classification", higher_is_better=True, most=1, proportion=True)
 def accuracy(predictions: ClassPredictions) -> Rows:
     """Share of rows with the right label."""
     return _mean(predictions.choice == predictions.truth)
@@ -100,7 +109,7 @@ def _macro(sums: Sums) -> Float64[np.ndarray, " resamples"]:
     return np.asarray(each.sum(axis=1) / seen.sum(axis=1))
 
 
-@metric("classification", higher_is_better=True, figure=_macro)
+@metric("classification", higher_is_better=True, figure=_macro, most=1)
 def macro_f1(predictions: ClassPredictions) -> Rows:
     """F1 of each label, averaged over the labels that stand in the truth or the predictions, as sklearn does."""
     identity = np.eye(len(predictions.labels))
@@ -120,21 +129,21 @@ def perplexity(predictions: TextPredictions) -> Rows:
     return loss.rows(predictions)
 
 
-@metric("generation", higher_is_better=True)
+@metric("generation", higher_is_better=True, most=100)
 def chrf(predictions: TextPredictions) -> Rows:
     """Mean over rows of sentence chrF2 (Popović 2015, by sacrebleu), 0 to 100."""
     scorer = CHRF()
     return _mean([scorer.sentence_score(answer, [reference]).score for answer, reference in _pairs(predictions)])
 
 
-@metric("generation", higher_is_better=True)
+@metric("generation", higher_is_better=True, most=1)
 def rouge_l(predictions: TextPredictions) -> Rows:
     """Mean over rows of ROUGE-L's F measure (Lin 2004), 0 to 1; words, or characters where words have no spaces."""
     scorer = RougeScorer(["rougeL"], tokenizer=Words())
     return _mean([scorer.score(reference, answer)["rougeL"].fmeasure for answer, reference in _pairs(predictions)])
 
 
-@metric("generation", higher_is_better=True)
+@metric("generation", higher_is_better=True, most=1, proportion=True)
 def exact_match(predictions: TextPredictions) -> Rows:
     """Share of answers that are the reference, runs of white space aside."""
     return _mean([answer.split() == reference.split() for answer, reference in _pairs(predictions)])

@@ -1,0 +1,1 @@
+"""What good enough means, written down before training: its rows, its freeze, what changed, the looks."""

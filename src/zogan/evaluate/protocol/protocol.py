@@ -1,0 +1,130 @@
+"""The protocol in full: nothing in it is left open, so that the same protocol is always the same text."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from zogan.config import Against, Config, LimitsConfig, RollbackConfig, SliceConfig
+from zogan.errors import ConfigError, nearest
+from zogan.evaluate.metrics import Metric, metrics
+from zogan.patch.meta import Sha256, canonical
+from zogan.patch.summary import describe
+from zogan.tasks.classification import Classification
+from zogan.tasks.job import Job
+
+
+class Protocol(BaseModel):
+    """What good enough means. The keys are those of `protocol:`, with what was left open filled in.
+
+    Attributes:
+        base: fingerprint of the base.
+        patch: against production, digest of the patch in use; else None.
+        correction: of `alpha` over the claim and the slices' floors. Holm, Scand. J. Statist. 6 (1979) 65.
+        answers: generation: test rows that are answered; None for classification, as is `max_new_tokens`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Literal["classification", "generation"]
+    base: Sha256
+    metric: str
+    against: Against
+    patch: Sha256 | None
+    claim: Literal["superiority", "non_inferiority"]
+    margin: float
+    alpha: float
+    correction: Literal["holm"] = "holm"
+    seeds: tuple[int, ...]
+    slices: dict[str, SliceConfig]
+    limits: LimitsConfig
+    rollback: tuple[RollbackConfig, ...]
+    answers: int | None
+    max_new_tokens: int | None
+
+    def dumps(self) -> str:
+        """Canonical JSON: keys sorted, no spaces."""
+        return canonical(self.model_dump(mode="json"))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `dumps`, in hex."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()
+
+
+def in_full(job: Job) -> Protocol:
+    """The protocol of a job.
+
+    Raises:
+        ConfigError: no such metric, a margin or floor that it cannot reach, or something to hold the patch against
+            that there is not for this task.
+        IntegrityError: against production: the patch in use is damaged, or another base's.
+    """
+    given, generation = job.config.protocol, job.config.task == "generation"
+    return Protocol(
+        task=job.config.task,
+        base=job.base.fingerprint.whole,
+        metric=deciding(job.config).name,
+        against=_against(job),
+        patch=_in_use(job),
+        claim=given.claim,
+        margin=given.margin,
+        alpha=given.alpha,
+        seeds=given.seeds or (job.config.train.seed,),
+        slices={one.name: one for one in given.slices},
+        limits=given.limits,
+        rollback=given.rollback,
+        answers=job.config.evaluate.answers if generation else None,
+        max_new_tokens=job.config.evaluate.max_new_tokens if generation else None,
+    )
+
+
+def deciding(config: Config) -> Metric:
+    """The metric that decides.
+
+    Raises:
+        ConfigError: the task has none of this name, or the margin or a floor is more than it can be.
+    """
+    known, given = metrics(config.task), config.protocol
+    name = given.metric if given.metric is not None else next(iter(known))
+    metric = known.get(name)
+    if metric is None:
+        raise ConfigError(f"{config.task} has no metric {name!r}", where="protocol.metric", todo=nearest(name, known))
+    todo = "Give a share: 0.02 for 2 %" if metric.most == 1 else None
+    if given.margin >= metric.most:
+        what = f"{given.margin:g} is as much as {metric.name} can be, {metric.most:g}, or more"
+        raise ConfigError(what, where="protocol.margin", todo=todo)
+    for one in given.slices:
+        if one.floor > metric.most:
+            what = f"its floor, {one.floor:g}, is more than {metric.name} can be, {metric.most:g}"
+            raise ConfigError(what, where=f"protocol.slices {one.name!r}", todo=todo)
+    return metric
+
+
+def _against(job: Job) -> Against:
+    """What is asked for, or what the pilot compares with."""
+    given = job.config.protocol.against
+    new_head = isinstance(job.task, Classification) and not job.task.keeps_head
+    if given == "base" and new_head:
+        raise ConfigError(
+            "'base' predicts nothing here: the task has a new head", where="protocol.against", todo="Take head_only"
+        )
+    if given == "head_only" and not new_head:
+        raise ConfigError(
+            "'head_only' is for a new head, and this base has one that fits", where="protocol.against", todo="Take base"
+        )
+    return given or ("head_only" if new_head else "base")
+
+
+def _in_use(job: Job) -> str | None:
+    path = job.config.protocol.patch
+    if path is None:
+        return None
+    found = describe(path)
+    if found.base != job.base.fingerprint.whole:
+        raise ConfigError(
+            "belongs to another base", where=str(path), todo="Give in protocol.patch the patch in use on this base"
+        )
+    return found.digest
