@@ -39,7 +39,7 @@ from zogan.train.packing import check_packing
 from zogan.train.prefix import Prefixed, Resting
 from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 
-_LATER = {"train": ("balance", "folds", "head_start"), "select": ("parameters",)}
+_LATER = {"train": ("balance", "folds", "head_start", "head_warmup"), "select": ("parameters",)}
 """Options that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
 
 
@@ -162,7 +162,7 @@ def learn(
     restraint = Restraint(config.regularize, method.old(model) if _looks_back(config.regularize) else {})
     feed = _feed(job, held, progress)
     if not begun:
-        begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
+        begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"), progress)
     if balanced := told(job):
         progress.note(balanced)
     settings = config.train

@@ -221,9 +221,7 @@ def _train(
     fused = accelerator.device.type in _FUSED and settings.precision != "fp16"
     plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
     wrapped, optimizer = accelerator.prepare(model, plain)
-    schedule = get_scheduler(
-        _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
-    )
+    schedule = schedule_for(plain, settings, total)
     restrained = Restrained(restraint, trained, plain, total)
     state = _resume(checkpoint, trained, plain, schedule, restrained) or _State(log_bytes=part.log_bytes)
     seconds_before = state.seconds
@@ -301,6 +299,13 @@ def _train(
         if not any(kept["best"] for kept in state.epochs):
             progress.note("no epoch is better than what stood before the first step, which is kept")
     return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points, start)
+
+
+def schedule_for(optimizer: torch.optim.Optimizer, settings: TrainConfig, steps: int) -> Any:
+    """The rate over so many steps, as torch schedules it: it rises for `warmup` of them, then does as `decay` says."""
+    return get_scheduler(
+        _SCHEDULES[settings.decay], optimizer, num_warmup_steps=round(settings.warmup * steps), num_training_steps=steps
+    )
 
 
 def _epoch(kept: Mapping[str, Any]) -> Epoch:
