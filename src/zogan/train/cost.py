@@ -8,7 +8,7 @@ are none but the one that fills the prefix cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -187,7 +187,7 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     elif method == "lora":  # forward, the gradient of what it reads, and that of its weights
         steps += 6 * config.lora.rank * form.sides * train.tokens
     else:
-        steps += 2 * chosen_of(form, config.budget.density, depth) * train.tokens
+        steps += 2 * chosen_of(form.layers, config.budget.density, depth) * train.tokens
     selection = 0
     if method == "sparse":
         selection = forward(above if cached else form.layers, form, chosen) + inputs(above, form, chosen)
@@ -205,9 +205,16 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     )
 
 
-def chosen_of(form: Form, density: float, depth: int) -> int:
-    """How many weights of the topmost `depth` layers are chosen: of all layers the share that may change."""
-    return min(int(density * sum(form.layers)), sum(form.layers[len(form.layers) - depth :]))
+def chosen_of(layers: Sequence[int], density: float, depth: int, tables: Sequence[int] = ()) -> int:
+    """How many weights are chosen. Vectors that train whole are within the share: as many fewer elements are.
+
+    Args:
+        layers: entries of each layer's matrices, from the lowest up; the share is of all of them.
+        density: that share.
+        depth: topmost layers that may change, which cannot hold more than they have.
+        tables: entries of each embedding matrix that may change beside them.
+    """
+    return min(int(density * sum(layers)), sum(layers[len(layers) - depth :])) + int(density * sum(tables))
 
 
 def forward(layers: tuple[int, ...], form: Form, volume: Volume) -> int:
