@@ -32,11 +32,11 @@ from after import Asked, Tune, after, patched
 from peak import peak_bytes
 from peers import PEERS, adapt, adapters
 from zogan.config import Config, parse_config
-from zogan.data.batch import batch_size, bucketed
+from zogan.data.batch import batch_size
 from zogan.models import open_base
 from zogan.models.device import device
 from zogan.progress import Silent
-from zogan.select.job import SALIENCY_EPOCH
+from zogan.select.job import saliency_batches
 from zogan.tasks import open_job
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.inference import to_device
@@ -166,11 +166,9 @@ def by_peer(job: Job, peer: str, density: float | None, file: Path) -> tuple[int
 
 
 def add_gradients(job: Job, model: nn.Module, feed: Rows) -> None:
-    """The loss's gradient in each parameter, dense: summed over as many batches as ours are selected by."""
-    settings = job.config.train
-    order = bucketed(feed.lengths, batch_size(settings), seed=settings.seed, epoch=SALIENCY_EPOCH)
+    """The loss's gradient in each parameter, dense: summed over the batches that ours are selected by."""
     model.eval()
-    for rows in order[: job.config.select.batches]:
+    for rows in saliency_batches(job):
         total, targets = feed.loss(model, to_device(feed.batch(rows), next(model.parameters()).device))
         (total / targets).backward()  # type: ignore[no-untyped-call]
 

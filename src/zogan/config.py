@@ -181,6 +181,11 @@ class TrainConfig(Section):
         description="a new head before the first step: small random values, or fitted to the base's features: "
         "class means, the ridge solution, or logistic regression",
     )
+    head_warmup: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="epochs in which a new head trains alone, on the base's features, before weights are chosen and "
+        "train; parts of one count",
+    )
     warmup: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="share of the steps with a rising rate")
     decay: Literal["linear", "cosine", "constant"] = Field("linear", description="the rate after warm-up")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="AdamW's decoupled decay")
@@ -578,6 +583,16 @@ class Config(Section):
     def _generation_is_not_held_against_a_head(self) -> Config:
         if self.task == "generation" and self.protocol.against == "head_only":
             raise ValueError("protocol.against 'head_only' is for classification: a generation base has no new head")
+        return self
+
+    @model_validator(mode="after")
+    def _a_head_is_warmed_up_before_something(self) -> Config:
+        if not self.train.head_warmup:
+            return self
+        if self.task == "generation":
+            raise ValueError("train.head_warmup is for classification: generation has no new head. Leave it out")
+        if self.method == "head":
+            raise ValueError("train.head_warmup is for what trains more than a head: raise train.epochs instead")
         return self
 
     @model_validator(mode="after")

@@ -44,6 +44,7 @@ HEAD_ONLY = {
     "patience": 8,
     "head_rate": 0.01,
     "head_start": "normal",
+    "head_warmup": 0.0,
     "batch_size": 32,
     "tokens_per_batch": None,
     "weight_decay": 0.0,

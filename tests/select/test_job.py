@@ -12,9 +12,9 @@ import torch
 
 import data
 from tiny import tiny_decoder, tiny_encoder
-from zogan.data.batch import bucketed
+from zogan.data.batch import batch_size, bucketed
 from zogan.errors import ConfigError
-from zogan.select.job import SALIENCY_EPOCH, select_for
+from zogan.select.job import SALIENCY_EPOCH, saliency_batches, select_for
 from zogan.sparse.pattern import Blocks, Columns, Rows, recognise
 from zogan.sparse.selection import Selection
 from zogan.tasks import open_job
@@ -59,6 +59,19 @@ def test_it_is_the_gradient_on_the_jobs_rows(make: MakeJob, task: str) -> None:
     kept = torch.cat([dense[name][flat] for name, flat in found.positions.items()])
     assert len(kept) == int(0.02 * sum(len(one) for one in dense.values()))
     torch.testing.assert_close(kept.sort().values, torch.cat(list(dense.values())).topk(len(kept)).values.sort().values)
+
+
+def test_its_batches_are_those_of_training_without_packing(make: MakeJob) -> None:
+    job = make("generation", select={"batches": 2}, train={"tokens_per_batch": 400, "packing": True})
+    lengths, plain = [len(one.ids) for one in job.examples("train")], saliency_batches(job)
+    assert len(plain) == 2
+    assert all(len(rows) * max(lengths[row] for row in rows) <= 400 or len(rows) == 1 for rows in plain)
+    assert saliency_batches(job, batch_size(job.config.train)) != plain
+
+
+def test_its_batches_hold_classes_evenly_where_training_does(make: MakeJob) -> None:
+    even = make(select={"batches": 4}, train={"balance": "batches", "batch_size": 8})
+    assert saliency_batches(even) != saliency_batches(make(select={"batches": 4}))
 
 
 def test_only_the_bodys_matrices_are_chosen_and_the_head_is_whole(make: MakeJob) -> None:

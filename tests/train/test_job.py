@@ -367,6 +367,18 @@ def test_vectors_and_embeddings_are_changes_of_the_base(make: MakeJob, tmp_path:
     assert all(torch.equal(tensor, before[name]) for name, tensor in state(model).items() if name in names)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_vectors_are_validated_as_the_patch_has_them(make: MakeJob, dtype: torch.dtype) -> None:
+    keys: dict[str, Any] = {"select": {"parameters": ["matrices", "biases", "norms"]}, "budget": SHARE}
+    job = make(dtype=dtype, train={"rate": 0.003}, **keys)
+    tuned = tune(job)
+    assert any(len(change.shape) == 1 for change in tuned.patch.changes.values())
+    model = patched(job, tuned.patch)
+    found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
+    (best,) = [epoch for epoch in tuned.epochs if epoch.best][-1:]
+    assert found.loss == best.validation_loss
+
+
 def test_nor_does_a_kill_show_with_vectors(make: MakeJob, tmp_path: Path) -> None:
     keys: dict[str, Any] = {
         "select": KINDS,

@@ -20,6 +20,7 @@ from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import plan
+from zogan.train.cost import form_of
 from zogan.train.need import Need, to_evaluate, to_tune
 from zogan.train.plan import Plan, plan_for
 from zogan.train.sizes import VALUE_BYTES, Sizes, measure
@@ -215,6 +216,17 @@ def test_embeddings_of_which_some_may_change_count_at_full_depth() -> None:
     assert more.whole(1, 0.1) == sizes.whole(1, 0.1)
     # A tenth of them, and the gradient of the largest in place of the largest matrix's.
     assert more.whole(2, 0.1) - sizes.whole(2, 0.1) == VALUE_BYTES * 150 + 3 * (4 * 1000 - 40)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_weight_that_is_chosen_counts_the_same_in_every_dtype(make: MakeJob, precision: str) -> None:
+    """As many are chosen as the cost of the work is reckoned with: a share of the matrices' entries, not of bytes."""
+    job = make(train={"precision": precision})
+    model = job.task.model(seed=0, dtype=torch.bfloat16 if precision == "bf16" else None, empty=True)
+    sizes, matrices = measure(job, model, to_tune(job), program=0), form_of(job, model).layers
+    assert sizes.whole(2, 0.05) - sizes.whole(2, 0.0) == VALUE_BYTES * int(0.05 * sum(matrices))
+    # Two layers hold no more than they have.
+    assert sizes.whole(2, 1.0) - sizes.whole(2, 0.0) == VALUE_BYTES * sum(matrices[-2:])
 
 
 def test_which_embeddings_those_are(make: MakeJob) -> None:

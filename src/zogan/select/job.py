@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zogan.data.batch import batch_size, bucketed
+from zogan.data.batch import BatchSize, batch_size, bucketed
 from zogan.progress import Progress, Silent
 from zogan.select import select
 from zogan.select.eligible import eligible
@@ -59,11 +59,7 @@ def select_for(
     settings, seed = job.config.select, job.config.train.seed
     model = model if model is not None else job.task.model(seed=seed, dtype=torch.float32)
     device = next(model.parameters()).device
-    examples = job.examples("train")
-    lengths = [len(example.ids) for example in examples]
-    size = batch_size(job.config.train.model_copy(update={"packing": False}))
-    order = bucketed(lengths, size, seed=seed, epoch=SALIENCY_EPOCH, classes=drawn_by(job))[: settings.batches]
-    weights = weights_of(job)
+    examples, order, weights = job.examples("train"), saliency_batches(job), weights_of(job)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         total, targets = (source or job.task).loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
@@ -99,6 +95,20 @@ def select_for(
         "zogan": version("zogan"),
     }
     return Selection(chosen.positions, chosen.shapes, chosen.whole, meta)
+
+
+def saliency_batches(job: Job, size: BatchSize | None = None) -> list[list[int]]:
+    """The rows of each batch of the job's saliency pass, all as training draws them.
+
+    Args:
+        job: rows and options.
+        size: of a batch; that of training, without packing, where absent.
+    """
+    train = job.config.train
+    size = size or batch_size(train.model_copy(update={"packing": False}))
+    lengths = [len(example.ids) for example in job.examples("train")]
+    order = bucketed(lengths, size, seed=train.seed, epoch=SALIENCY_EPOCH, classes=drawn_by(job))
+    return order[: job.config.select.batches]
 
 
 def _elsewhere(job: Job, model: nn.Module, frozen: Collection[str]) -> int:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from zogan.errors import ZoganError, nearest
 from zogan.sparse.layer import Sparse, choose_anew, kernel_of, make_plain, make_sparse
+from zogan.sparse.rounding import see_rounded
 from zogan.sparse.selection import Selection
 
 _BEFORE = "_zogan_before"
@@ -40,6 +42,7 @@ class _Before:
     whole: Mapping[str, Tensor]
     vectors: tuple[str, ...]
     stored: Mapping[str, torch.dtype]
+    hooks: tuple[RemovableHandle, ...]
 
 
 def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch.dtype] | None = None) -> None:
@@ -52,8 +55,7 @@ def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch
         model: any module; the chosen parameters must be weights of `nn.Linear`, `nn.Embedding` or `Conv1D`.
         selection: from `zogan.select`.
         stored: dtype per parameter that the base is stored in, where the model was loaded in another; values are
-            rounded to it while training, so that a patch holds exactly what was trained. Vectors are rounded once, at
-            the end.
+            rounded to it while training, vectors too, so that a patch holds exactly what was trained.
 
     Raises:
         ZoganError: a name is not in the model, its shape differs, its layer cannot train in part, or is tied.
@@ -80,7 +82,12 @@ def attach(model: nn.Module, selection: Selection, *, stored: Mapping[str, torch
     whole = {name: parameters[name].detach().clone() for name in selection.whole}
     for name in selection.whole:
         parameters[name].requires_grad_(True)
-    setattr(model, _BEFORE, _Before(trainable, whole, selection.vectors, stored))
+    hooks: list[RemovableHandle] = []
+    for name in selection.vectors:
+        path, _, last = name.rpartition(".")
+        if (dtype := stored.get(name, parameters[name].dtype)) != parameters[name].dtype:
+            hooks += see_rounded(model.get_submodule(path), last, dtype)
+    setattr(model, _BEFORE, _Before(trainable, whole, selection.vectors, stored, tuple(hooks)))
 
 
 def deltas(model: nn.Module) -> dict[str, Delta]:
@@ -160,6 +167,8 @@ def detach(model: nn.Module) -> dict[str, Delta]:
     for module in list(model.modules()):
         if isinstance(module, Sparse):
             make_plain(module)
+    for hook in before.hooks:
+        hook.remove()
     for name, parameter in model.named_parameters():
         if name in before.vectors:
             parameter.data.copy_(changed[name].new.view_as(parameter))  # rounded, as what a patch of it gives

@@ -12,7 +12,7 @@ import torch
 from zogan.config import Config
 from zogan.data.load import load
 from zogan.data.prepare import Splits, digest
-from zogan.errors import DataError
+from zogan.errors import ConfigError, DataError
 from zogan.models import Base, open_base
 from zogan.models.cache import default_cache
 from zogan.models.folder import stored_dtype
@@ -122,6 +122,9 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
         config: the whole configuration.
         cache: folder for converted bases and fingerprints; the user's own where absent.
         progress: told of what the user should know.
+
+    Raises:
+        ConfigError: a head is to be warmed up, and the base keeps its own.
     """
     progress = progress or Silent()
     cache = cache or default_cache()
@@ -131,6 +134,12 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
     task: Task
     if config.task == "classification":
         task = Classification(base, splits.labels, max_length=limit, progress=progress)
+        if task.keeps_head and config.train.head_warmup:
+            raise ConfigError(
+                "the base keeps its own head, so there is no new one to warm up",
+                where="train.head_warmup",
+                todo="Leave it out",
+            )
     else:
         task = Generation(base, max_length=limit, progress=progress)
     return Job(config.for_labels(len(splits.labels)), base, splits, task, cache)

@@ -15,12 +15,12 @@ from accelerate import PartialState
 from torch import nn
 
 from zogan.config import TrainConfig
-from zogan.data.batch import batch_size, bucketed
+from zogan.data.batch import batch_size
 from zogan.errors import ZoganError
 from zogan.models.cut import Cut
 from zogan.progress import Progress
 from zogan.select.eligible import eligible
-from zogan.select.job import SALIENCY_EPOCH
+from zogan.select.job import saliency_batches
 from zogan.tasks.balance import drawn_by
 from zogan.tasks.job import Job
 from zogan.tasks.task import Predictions
@@ -183,15 +183,14 @@ def _shares(
         inside = set(whole.modules())
         if names := [name for name, module in linear.items() if module in inside]:
             beside[layer] = names
-    size, classes = batch_size(settings), drawn_by(job)
-    order = bucketed(feed.lengths, size, seed=settings.seed, epoch=SALIENCY_EPOCH, classes=classes)
+    order = saliency_batches(job, batch_size(settings))
     device = next(model.parameters()).device.type
 
     def running() -> AbstractContextManager[object]:
         return torch.autocast(device, job.activations) if job.activations else nullcontext()
 
     matrices = {layer: [linear[name] for name in names] for layer, names in beside.items()}
-    found = left_over(model, feed, matrices, order[: select.batches], running=running, progress=progress)
+    found = left_over(model, feed, matrices, order, running=running, progress=progress)
     whole_sum = sum(found.values())
     return {layer: value / whole_sum if whole_sum else 0.0 for layer, value in found.items()}, beside
 

@@ -8,7 +8,7 @@ are none but the one that fills the prefix cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import nn
 from zogan.config import Config
 from zogan.data.batch import Tokens, batch_size, bucketed, ordered
 from zogan.models.cut import stacks
-from zogan.select.job import SALIENCY_EPOCH
+from zogan.select.job import saliency_batches
 from zogan.sparse.layer import is_matrix
 from zogan.tasks.balance import drawn_by
 from zogan.tasks.classifier import Classifier
@@ -122,7 +122,6 @@ def form_of(job: Job, model: nn.Module) -> Form:
 def volumes_of(job: Job) -> Volumes:
     """What the job's configuration sends through the model, if no epoch is saved by stopping early."""
     train, restraint, seed = job.config.train, job.config.regularize, job.config.train.seed
-    plain = batch_size(train.model_copy(update={"packing": False}))
     lengths = {split: [len(example.ids) for example in job.examples(split)] for split in splits_of(job)}
     classes = drawn_by(job)
     epochs = [
@@ -130,14 +129,12 @@ def volumes_of(job: Job) -> Volumes:
         for epoch in range(train.epochs)
     ]
     passed_through = [[rows * restraint.passes for rows in batches] for batches in epochs]
-    passed = bucketed(lengths["train"], plain, seed=seed, epoch=SALIENCY_EPOCH, classes=classes)
-    passed = passed[: job.config.select.batches]
     at_once = Tokens(TOKENS_AT_ONCE)
     # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
     fold_runs = train.folds or 0
     held_out: Split = "train" if fold_runs else "validation"
     return Volumes(
-        selection=volume(job, "train", passed).times(1 + fold_runs),
+        selection=volume(job, "train", saliency_batches(job)).times(1 + fold_runs),
         cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
         training=sum((volume(job, "train", batches) for batches in passed_through), Volume()).times(max(fold_runs, 1)),
         validation=volume(job, held_out, ordered(lengths[held_out], batch_size(job.config.evaluate))).times(
@@ -187,7 +184,7 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     elif method == "lora":  # forward, the gradient of what it reads, and that of its weights
         steps += 6 * config.lora.rank * form.sides * train.tokens
     else:
-        steps += 2 * chosen_of(form, config.budget.density, depth) * train.tokens
+        steps += 2 * chosen_of(form.layers, config.budget.density, depth) * train.tokens
     selection = 0
     if method == "sparse":
         selection = forward(above if cached else form.layers, form, chosen) + inputs(above, form, chosen)
@@ -207,9 +204,16 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     )
 
 
-def chosen_of(form: Form, density: float, depth: int) -> int:
-    """How many weights of the topmost `depth` layers are chosen: of all layers the share that may change."""
-    return min(int(density * sum(form.layers)), sum(form.layers[len(form.layers) - depth :]))
+def chosen_of(layers: Sequence[int], density: float, depth: int, tables: Sequence[int] = ()) -> int:
+    """How many weights are chosen. Vectors that train whole are within the share: as many fewer elements are.
+
+    Args:
+        layers: entries of each layer's matrices, from the lowest up; the share is of all of them.
+        density: that share.
+        depth: topmost layers that may change, which cannot hold more than they have.
+        tables: entries of each embedding matrix that may change beside them.
+    """
+    return min(int(density * sum(layers)), sum(layers[len(layers) - depth :])) + int(density * sum(tables))
 
 
 def forward(layers: tuple[int, ...], form: Form, volume: Volume) -> int:

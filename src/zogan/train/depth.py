@@ -24,6 +24,7 @@ from zogan.train.need import to_tune
 from zogan.train.plan import program_bytes
 from zogan.train.prefix import Prefixed
 from zogan.train.sizes import measure
+from zogan.train.warmup import WARM_UP_READS
 
 
 def options_for(job: Job) -> list[Option]:
@@ -58,16 +59,24 @@ def selection_reads(config: Config) -> dict[str, Any]:
     left_out = {"memory"} if config.budget.depth != "auto" else set()
     read = {"seed", "batch_size", "tokens_per_batch", "cache_dtype", "head_start"}
     read |= {"balance"} if config.train.balance != "none" else set()
+    warm = config.train.head_warmup > 0
+    read |= {"head_warmup", *WARM_UP_READS} if warm else set()
     timed = config.budget.time is not None
     unasked = set() if config.train.reselect else {"reselect", "reselect_share"}
     select = config.select.model_dump(mode="json")
     if config.select.parameters == SelectConfig().parameters:
         select.pop("parameters")  # as before there was a choice: what was selected then is kept
-    reads = {
+    reads: dict[str, Any] = {
         "select": select,
         "budget": config.budget.model_dump(mode="json", exclude=left_out),
-        "train": config.train.model_dump(mode="json", include=None if timed else read, exclude=unasked),
+        "train": config.train.model_dump(
+            mode="json",
+            include=None if timed else read,
+            exclude=unasked if warm else {"head_warmup", *unasked},
+        ),
     }
+    if warm:
+        reads["label_smoothing"] = config.regularize.label_smoothing
     if timed and config.regularize != RegularizeConfig():
         reads["regularize"] = config.regularize.model_dump(mode="json")
     if timed and config.second_stage:  # it is a part of the price
@@ -139,7 +148,7 @@ def at_depth(job: Job, depth: int | str) -> Job:
 def _select(job: Job, held: Held, progress: Progress) -> Selection:
     frozen = held.by_depth()
     if frozen is None:
-        begin(job, held.model)
+        begin(job, held.model, progress=progress)
         return select_for(job, held.model, progress=progress)
     source: Prefixed | None = None
     enter: Enter = enter_nothing
@@ -153,7 +162,7 @@ def _select(job: Job, held: Held, progress: Progress) -> Selection:
             splits=("train",),
         )
         enter = source.enter
-    begin(job, held.model, enter)
+    begin(job, held.model, enter, progress)
     return select_for(job, held.model, source=source, frozen=frozen.names, progress=progress)
 
 

@@ -176,9 +176,8 @@ class Estimator:
             return form.parameters
         if setting.method == "lora":
             return self.job.config.lora.rank * form.sides + self.head
-        # Vectors that train whole are within the share.
-        tables = int(self.job.config.budget.density * sum(self._tables(setting)))
-        chosen = chosen_of(form, self.job.config.budget.density, self._depth(setting)) + tables
+        density, tables = self.job.config.budget.density, self._tables(setting)
+        chosen = chosen_of(form.layers, density, self._depth(setting), tables)
         return chosen + self.head + self._adapters(setting)
 
     def _tables(self, setting: Setting) -> tuple[int, ...]:

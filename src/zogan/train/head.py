@@ -1,4 +1,5 @@
-"""Where a new head starts: small random values, or fitted to the features that the base gives before it is tuned.
+"""Where a new head starts: small random values, or fitted to the features that the base gives before it is tuned, or
+trained on them for a while.
 
 A start that already classifies makes the rate of the head matter less, and lets the chosen weights learn from the first
 step on what the head alone cannot.
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 from zogan.config import HeadStart
 from zogan.data.batch import batch_size
+from zogan.progress import Progress, Silent
 from zogan.tasks.classification import Classification
 from zogan.tasks.classifier import Classifier
 from zogan.tasks.job import Job
 from zogan.tasks.task import Enter, enter_nothing
+from zogan.train.warmup import warm_up
 
 PENALTIES = tuple(10.0**power for power in range(-4, 4))
 """Tried for the ridge, times the features' variance, added up over the rows and averaged over the width."""
@@ -37,27 +40,30 @@ Scores = Float[np.ndarray, "rows labels"]
 Labels = Int64[np.ndarray, " rows"]
 
 
-def begin(job: Job, model: nn.Module, enter: Enter = enter_nothing) -> None:
-    """Give the job's new head the start that `train.head_start` asks for; nothing where the base keeps its own.
+def begin(job: Job, model: nn.Module, enter: Enter = enter_nothing, progress: Progress = Silent()) -> None:
+    """Give the job's new head the start that `train.head_start` and `train.head_warmup` ask for; nothing where the base
+    keeps its own.
 
     Args:
         job: base, rows and options.
         model: the job's, not tuned yet.
         enter: gives for training rows the context in which the model runs on them.
+        progress: told how far the warm-up is.
     """
     task = job.task
     if not is_fitted(job, model) or not isinstance(task, Classification) or not isinstance(model, Classifier):
         return
     examples = job.examples("train")
     features = task.features(model, examples, batch_size(job.config.evaluate), enter)
-    start_head(
-        model.head, job.config.train.head_start, features, torch.tensor([example.labels[0] for example in examples])
-    )
+    labels = torch.tensor([example.labels[0] for example in examples])
+    start_head(model.head, job.config.train.head_start, features, labels)
+    warm_up(job, model, features, labels, progress)
 
 
 def is_fitted(job: Job, model: nn.Module) -> bool:
     """Whether the model has a new head that does not start at random values."""
-    return job.config.train.head_start != "normal" and isinstance(model, Classifier)
+    train = job.config.train
+    return (train.head_start != "normal" or train.head_warmup > 0) and isinstance(model, Classifier)
 
 
 def start_head(

@@ -41,7 +41,7 @@ from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 from zogan.train.reselect import Reselection, check_criterion
 
 _LATER = {
-    "train": ("balance", "folds", "head_start", "reselect", "reselect_share"),
+    "train": ("balance", "folds", "head_start", "head_warmup", "reselect", "reselect_share"),
     "select": ("parameters",),
 }
 """Options that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
@@ -172,7 +172,7 @@ def learn(
     method.prepare(model)
     feed = _feed(job, held, progress)
     if not begun:
-        begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"))
+        begin(job, model, feed.enter if isinstance(feed, Prefixed) else held.enter("train"), progress)
     if balanced := told(job):
         progress.note(balanced)
     settings = config.train

@@ -125,6 +125,32 @@ class _State:
     start: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a training is of, the same from its first step to its last; see `train`."""
+
+    model: nn.Module
+    trained: dict[str, nn.Parameter]
+    feed: Feed
+    rates: Mapping[str, float]
+    settings: TrainConfig
+    restraint: Restraint
+    reselection: Reselection | None
+    classes: Sequence[int] | None
+    known: Sequence[Monitor] | None
+    fitted: bool
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Who hears of a training, and as which part of the run; see `train`."""
+
+    log: Path | None
+    progress: Progress
+    part: Part
+    watch: Watch | None
+
+
 def train(
     model: nn.Module,
     feed: Feed,
@@ -176,90 +202,59 @@ def train(
     onto_device(model)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        return _train(
-            accelerator,
-            model,
-            trained,
-            feed,
-            rates,
-            settings,
-            restraint,
-            reselection,
-            checkpoint,
-            log,
-            progress,
-            part,
-            classes,
-            known,
-            watch,
-            fitted,
-        )
+        asked = _Asked(model, trained, feed, rates, settings, restraint, reselection, classes, known, fitted)
+        return _train(accelerator, asked, checkpoint, _Told(log, progress, part, watch))
 
 
-def _train(
-    accelerator: Accelerator,
-    model: nn.Module,
-    trained: dict[str, nn.Parameter],
-    feed: Feed,
-    rates: Mapping[str, float],
-    settings: TrainConfig,
-    restraint: Restraint,
-    reselection: Reselection | None,
-    checkpoint: Checkpoint,
-    log: Path | None,
-    progress: Progress,
-    part: Part,
-    classes: Sequence[int] | None,
-    known: Sequence[Monitor] | None,
-    watch: Watch | None,
-    fitted: bool,
-) -> Trained:
+def _train(accelerator: Accelerator, asked: _Asked, checkpoint: Checkpoint, told: _Told) -> Trained:
+    trained, feed, settings, known = asked.trained, asked.feed, asked.settings, asked.known
+    reselection = asked.reselection
+    progress, prefix = told.progress, told.part.prefix
     world, rank = accelerator.num_processes, accelerator.process_index
     group, size = settings.accumulate * world, batch_size(settings)
-    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs, classes=classes)
+    counts = batch_counts(feed.lengths, size, seed=settings.seed, epochs=settings.epochs, classes=asked.classes)
     steps = [-(-count // group) for count in counts]  # in each epoch
     total = sum(steps)
     groups = [
-        {"params": [trained[name] for name in trained if rates[name] == rate], "lr": rate}
-        for rate in sorted({rates[name] for name in trained})
+        {"params": [trained[name] for name in trained if asked.rates[name] == rate], "lr": rate}
+        for rate in sorted({asked.rates[name] for name in trained})
     ]
     # One kernel goes over values and moments. Not in fp16: it takes steps that overflow itself, and `accelerate`, which
     # looks whether a step was called, would let the schedule go on.
     fused = accelerator.device.type in _FUSED and settings.precision != "fp16"
     plain = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=fused)
-    wrapped, optimizer = accelerator.prepare(model, plain)
-    schedule = get_scheduler(
-        _SCHEDULES[settings.decay], plain, num_warmup_steps=round(settings.warmup * total), num_training_steps=total
-    )
-    restrained = Restrained(restraint, trained, plain, total)
+    wrapped, optimizer = accelerator.prepare(asked.model, plain)
+    schedule = schedule_for(plain, settings, total)
+    restrained = Restrained(asked.restraint, trained, plain, total)
     if reselection is not None:
         reselection.plan(total)
     state = _resume(checkpoint, trained, plain, schedule, restrained, reselection)
-    state = state or _State(log_bytes=part.log_bytes)
+    state = state or _State(log_bytes=told.part.log_bytes)
     seconds_before = state.seconds
     last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
-    if log is not None and not _through(state, last, patience):  # what follows a training that is through is another's
-        cut(log, state.log_bytes)
-    if watch is not None:
+    # What follows a training that is through is another's.
+    if told.log is not None and not _through(state, last, patience):
+        cut(told.log, state.log_bytes)
+    if told.watch is not None:
         for kept in state.epochs:
-            watch(_epoch(kept))
-    progress.start(part.stage, total)
+            told.watch(_epoch(kept))
+    progress.start(told.part.stage, total)
     clock = saved = time.perf_counter()
-    if fitted and state.step == 0:
+    if asked.fitted and state.step == 0:
         monitor = feed.monitor(wrapped)
         state.start = {"validation_loss": monitor.loss, "validation_score": list(monitor.score)}
-        _write(log, accelerator, state, kind=f"{part.prefix}start", **state.start)
+        _write(told.log, accelerator, state, kind=f"{prefix}start", **state.start)
         progress.note(f"before the first step: validation {monitor.loss:.4f}")
         if accelerator.is_main_process:
             _save_best(checkpoint, trained, reselection)
     wrapped.train()
     while not _through(state, last, patience):
-        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=classes)
+        order = bucketed(feed.lengths, size, seed=settings.seed, epoch=state.epoch, classes=asked.classes)
         for step in range(state.step_in_epoch, steps[state.epoch]):
             if reselection is not None and state.step in reselection.due:
                 found = reselection.exchange(state.step, plain)
                 restrained.look_back(reselection.old())
-                _write(log, accelerator, state, kind=f"{part.prefix}reselect", **asdict(found))
+                _write(told.log, accelerator, state, kind=f"{prefix}reselect", **asdict(found))
                 progress.note(
                     f"after {found.step} steps {found.exchanged:,} of {found.chosen:,} weights gave way to others"
                 )
@@ -279,10 +274,10 @@ def _train(
             state.seconds, clock = state.seconds + now - clock, now
             progress.advance(state.step, loss=loss / targets, rate=rate, epoch=float(state.epoch + 1))
             _write(
-                log,
+                told.log,
                 accelerator,
                 state,
-                kind=f"{part.prefix}step",
+                kind=f"{prefix}step",
                 step=state.step,
                 epoch=state.epoch + 1,
                 loss=loss / targets,
@@ -297,13 +292,13 @@ def _train(
             _finish_epoch(monitor, state, checkpoint, trained, reselection, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
-        _write(log, accelerator, state, kind=f"{part.prefix}epoch", **state.epochs[-1])
+        _write(told.log, accelerator, state, kind=f"{prefix}epoch", **state.epochs[-1])
         progress.note(_sentence(state.epochs[-1], last))
         if accelerator.is_main_process:
             _save(checkpoint, trained, plain, schedule, restrained, reselection, state)
             saved = now
-        if watch is not None:
-            watch(_epoch(state.epochs[-1]))
+        if told.watch is not None:
+            told.watch(_epoch(state.epochs[-1]))
     if accelerator.is_main_process:
         checkpoint.load_best(trained, reselection.place if reselection is not None else None)
     if reselection is not None:
@@ -312,7 +307,7 @@ def _train(
     points = restrained.finish(lambda: feed.monitor(wrapped))
     if points:
         _share(trained)  # all of them take the main process' choice
-        _write_points(log, accelerator, state, f"{part.prefix}interpolation", points)
+        _write_points(told.log, accelerator, state, f"{prefix}interpolation", points)
         progress.note(_choice(points))
     accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
     start = None
@@ -321,6 +316,13 @@ def _train(
         if not any(kept["best"] for kept in state.epochs):
             progress.note("no epoch is better than what stood before the first step, which is kept")
     return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points, start)
+
+
+def schedule_for(optimizer: torch.optim.Optimizer, settings: TrainConfig, steps: int) -> Any:
+    """The rate over so many steps, as torch schedules it: it rises for `warmup` of them, then does as `decay` says."""
+    return get_scheduler(
+        _SCHEDULES[settings.decay], optimizer, num_warmup_steps=round(settings.warmup * steps), num_training_steps=steps
+    )
 
 
 def _epoch(kept: Mapping[str, Any]) -> Epoch:

@@ -11,6 +11,7 @@ from zogan.data.batch import BatchSize, batch_size, ordered
 from zogan.models.cut import stacks
 from zogan.select.eligible import eligible, embeddings
 from zogan.tasks.job import Job
+from zogan.train.cost import chosen_of, form_of
 from zogan.train.need import Need
 
 LOGITS_BYTES = 3 * 2**26
@@ -32,6 +33,7 @@ class Sizes:
         measured: tokens of a batch of which figures are taken.
         streamed: tokens of a batch on its way through the layers that do not change.
         tables: weights of each embedding matrix of which some may change; they lie below all layers.
+        matrices: weights of each layer's matrices, of which some may change.
     """
 
     program: int
@@ -43,6 +45,7 @@ class Sizes:
     measured: int
     streamed: int
     tables: tuple[int, ...] = ()
+    matrices: tuple[int, ...] = ()
 
     def whole(self, depth: int, density: float) -> int:
         """Peak with the whole model in memory, of which `depth` layers may change."""
@@ -57,9 +60,7 @@ class Sizes:
 
     def _used(self, depth: int, density: float) -> int:
         tables = self.tables if depth == len(self.layers) else ()
-        # Vectors that train whole are within the share: as many fewer elements are chosen.
-        elements = min(density * sum(self.layers), sum(self.layers[len(self.layers) - depth :])) / 4
-        chosen = elements + density * sum(tables)
+        chosen = chosen_of(self.matrices, density, depth, tables)
         # The selection has one dense gradient, in fp32 and folded; writing a value needs a copy of none.
         largest = max(self.largest, 4 * max(tables, default=0))
         training = self.activations * self.trained * depth + 3 * largest
@@ -93,6 +94,7 @@ def measure(job: Job, model: nn.Module, need: Need, *, program: int) -> Sizes:
         measured=_tokens(lengths, batch_size(job.config.evaluate)),
         streamed=_tokens(lengths, need.forward.size),
         tables=tuple(p.numel() for p in tables),
+        matrices=form_of(job, model).layers,
     )
 
 

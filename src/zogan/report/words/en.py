@@ -131,9 +131,11 @@ WORDS: dict[str, str] = {
     "training.start": "The loss on validation rows decides: none of {epochs} epochs was better than the head that was "
     "fitted before, so that head was kept and no other weight was changed.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
+    "settings.title": "What was set",
     "settings.chosen": "At most {share} of the matrices could change, chosen by criterion and allocation:",
     "settings.loop": "What trained learnt from batches of {batch} rows, {epochs} epochs at most, at a rate of {rate}.",
     "settings.head": "A new head learns at a rate of {rate}.",
+    "settings.head_warmup": "It first learnt alone for {epochs} epochs.",
     "settings.why": "What the configuration left open was set by the kind of task and the number of labels; all of it "
     "stands in the configuration that lies beside this report.",
     "points.lead": "Then places on the way from the old values to the learnt ones, and one beyond them, were tried on "
