@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from math import nan
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -72,12 +73,24 @@ class Watch:
 
     Args:
         start: of the clock.
-        rising: whether only epochs count that validate better than all before.
+        last: whether only the epoch counts that validates best, whose figure is taken when all is done.
     """
 
-    def __init__(self, start: float, *, rising: bool = False) -> None:
+    def __init__(self, start: float, *, last: bool = False) -> None:
         self.points: list[Point] = []
-        self._start, self._rising = start, rising
+        self._start, self._last = start, last
+
+    def end(self, job: Job, tune: Tune) -> None:
+        """Take the figure that was left until now.
+
+        Args:
+            job: that was trained.
+            tune: gives the model at the epoch that validates best.
+        """
+        if self._last:
+            model = tune(job.task.model(seed=job.config.train.seed, dtype=job.dtype))
+            found = job.task.monitor(model, job.examples("test"), batch_size(job.config.evaluate))
+            self.points = [replace(self.points[-1], figure=figure_of(job, found))]
 
     @contextmanager
     def over(self, job: Job) -> Iterator[None]:
@@ -88,11 +101,10 @@ class Watch:
         self._start += time.perf_counter() - begun  # reading what is held out is no part of tuning
 
         def watched(validated: Monitor, measure: Callable[[], Monitor]) -> Monitor:
-            if self._rising and self.points and validated.score >= min(point.validation for point in self.points):
+            if self._last and self.points and validated.score >= min(point.validation for point in self.points):
                 return validated
             stopped, peak = time.perf_counter(), peak_bytes()
-            found = measure()
-            figure = 1 - found.score[0] if job.task.name == "classification" else found.loss
+            figure = nan if self._last else figure_of(job, measure())
             self.points.append(Point(stopped - self._start, figure, peak, validated.score))
             self._start += time.perf_counter() - stopped
             return validated
@@ -118,6 +130,11 @@ class Watch:
             patch.object(Features, "monitor", by_features),
         ):
             yield
+
+
+def figure_of(job: Job, found: Monitor) -> float:
+    """Accuracy, or mean loss in nats."""
+    return 1 - found.score[0] if job.task.name == "classification" else found.loss
 
 
 @dataclass(frozen=True)
@@ -186,16 +203,16 @@ def read(path: Path) -> tuple[Asking, Config]:
     return Asking(method, peer.get("density"), asked), config
 
 
-def cell(path: Path, *, rising: bool = False) -> dict[str, Any]:
+def cell(path: Path, *, last: bool = False) -> dict[str, Any]:
     """Train what a file describes: the figures after each epoch, bytes of the result, parameters that trained.
 
     Args:
         path: of the file.
-        rising: whether only epochs count that validate better than all before: what picks the best needs no other.
+        last: whether the figure is taken of the epoch that validates best alone, and when all is done.
     """
     asking, config = read(path)
     open_base(config.model)  # converted and fingerprinted before, as in any second run
-    watch = Watch(time.perf_counter(), rising=rising)
+    watch = Watch(time.perf_counter(), last=last)
     with tempfile.TemporaryDirectory() as scratch:
         job = replace(open_job(config), cache=Path(scratch) / "cache")
         file = Path(scratch) / "result.safetensors"
@@ -204,6 +221,7 @@ def cell(path: Path, *, rising: bool = False) -> dict[str, Any]:
                 trainable, tune = by_zogan(job, file)
             else:
                 trainable, tune = by_peer(job, asking.method, asking.density, file)
+        watch.end(job, tune)
         size = file.stat().st_size
         found = {"after": after(job, tune, asking.after)} if asking.after else {}
     return {

@@ -203,7 +203,7 @@ def beside(config: Row, folder: Path, name: str) -> Row:
         return measured(config, folder, name)
     from curve_cell import cell
 
-    return cell(written(config, folder), rising=True)
+    return cell(written(config, folder), last=True)
 
 
 def mean(values: Sequence[float]) -> str:
