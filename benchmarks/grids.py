@@ -49,7 +49,7 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
             at(2, 6e-3, 1, depth=17, density=0.02, criterion="random", pattern="columns"),
             at(2, 5e-3, 2, depth=20, density=0.03, criterion="random", pattern="columns"),
             at(2, 4e-3, 2, depth="all", density=0.04, criterion="random", pattern="columns"),
-            at(2, 5e-3, 2, depth=17, density=0.03, criterion="random", pattern="columns"),
+            at(2, 1.5e-2, 2, depth="all", criterion="relative", batches=4),
             at(2, 3e-2, 1, depth="all", criterion="relative", batches=4),
             at(2, 6e-3, 1, depth="all", density=0.02, criterion="random"),
         ],
