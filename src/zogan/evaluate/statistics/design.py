@@ -86,6 +86,38 @@ class RightOrWrong:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """One classifier against a fixed share of right rows, decided by `share_test`.
+
+    Args:
+        floor: the share to be surpassed, at least 0, below 1.
+
+    Raises:
+        ConfigError: a floor that no share can surpass.
+    """
+
+    floor: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor < 1:
+            raise ConfigError(f"{self.floor!r} is not at least 0 and below 1", where="floor", todo="Give a share")
+
+    @property
+    def largest(self) -> float:
+        """All rows are right."""
+        return 1 - self.floor
+
+    def power(self, rows: int, *, improvement: float, beyond: float, level: float) -> float:
+        """Exact: the binomial distribution's tail from the fewest right rows that are shown to lie above the floor.
+
+        Both `improvement` and `beyond` count from the floor.
+        """
+        least = self.floor + beyond
+        wanted = stats.binom.isf((1 - level) / 2, rows, least) + 1 if least > 0 else 1.0
+        return float(stats.binom.sf(wanted - 1, rows, min(self.floor + improvement, 1.0)))
+
+
+@dataclass(frozen=True, slots=True)
 class Mean:
     """The mean of a figure of each row, such as a loss.
 
