@@ -74,9 +74,8 @@ def verdict_shown(found: Verdict, language: Language) -> list[str | Table]:
         )
         for one in found.clauses
     ]
-    said = [speaker.clause(one) for one in found.clauses] if len(found.clauses) > 1 else []
     explores = [words("standing.exploratory")] if found.exploratory else []
-    return [speaker.lead, table(heads, rows, numbers=4), *said, *explores, *speaker.standing()]
+    return [speaker.lead, table(heads, rows, numbers=4), *speaker.others, *explores, *speaker.standing()]
 
 
 def leave(found: Verdict, *, gate: bool) -> None:

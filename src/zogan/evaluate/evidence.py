@@ -122,7 +122,7 @@ class _Taken:
     def alone(self, after: Sequence[Rows]) -> Estimate | None:
         """After by itself."""
         if len(after) > 1:
-            return self._of_seeds(np.stack([self._shares(rows) for rows in after]))
+            return self._of_seeds(np.stack([self._shares(rows) for rows in after]), 0.0)
         if (right := self.right(after)) is not None:
             return _estimate(share_interval(right, len(after[0]), level=self.level), len(after[0]))
         return self._bootstrap(lambda counts: self.metric.figure(counts @ after[0]), len(after[0]))
@@ -131,7 +131,7 @@ class _Taken:
         """After less before."""
         if len(after) > 1:
             pairs = zip(before, after, strict=True)
-            return self._of_seeds(np.stack([self._shares(now) - self._shares(then) for then, now in pairs]))
+            return self._of_seeds(np.stack([self._shares(now) - self._shares(then) for then, now in pairs]), -1.0)
         then, now = before[0], after[0]
         if self.metric.proportion:
             found = match(self.metric.right(then), self.metric.right(now))
@@ -157,14 +157,18 @@ class _Taken:
             found = number * whole - (number - 1) * self.metric.figure(sums - rows)
         return np.asarray(found - found.mean() + whole)
 
-    def _of_seeds(self, table: Float64[np.ndarray, "seeds rows"]) -> Estimate | None:
+    def _of_seeds(self, table: Float64[np.ndarray, "seeds rows"], least: float) -> Estimate | None:
+        """A share, or a difference of two, is not told beyond what it can be: from `least` to 1."""
         seeds, rows = table.shape
         if rows < 2 or not np.isfinite(table).all():
             return None
         found = components(table, level=self.level)
         freedom = found.freedom if math.isfinite(found.freedom) else None
         parts = Variances(number=seeds, seeds=found.seeds, rows=found.rows, rest=found.rest, freedom=freedom)
-        return _estimate(Interval(found.value, found.low, found.high, "seeds"), rows, parts)
+        low, high = found.low, found.high
+        if self.metric.proportion:
+            low, high = max(low, least), min(high, 1.0)
+        return _estimate(Interval(found.value, low, high, "seeds"), rows, parts)
 
 
 def _estimate(found: Interval, rows: int, variances: Variances | None = None) -> Estimate | None:

@@ -39,9 +39,17 @@ class Speaker:
     @property
     def lead(self) -> Any:
         """The outcome, and the clause that it hangs on: the first with this outcome."""
-        deciding = next(one for one in self.verdict.clauses if one.outcome == self.verdict.outcome)
         outcome = self.words(f"verdict.{self.verdict.outcome}")
-        return self.say("verdict.lead", outcome=outcome, sentence=self.clause(deciding))
+        return self.say("verdict.lead", outcome=outcome, sentence=self.clause(self._deciding))
+
+    @property
+    def others(self) -> list[Any]:
+        """The other clauses, said."""
+        return [self.clause(one) for one in self.verdict.clauses if one is not self._deciding]
+
+    @property
+    def _deciding(self) -> Clause:
+        return next(one for one in self.verdict.clauses if one.outcome == self.verdict.outcome)
 
     def clause(self, clause: Clause) -> Any:
         """A clause, what became of it, and what would decide it where it is open."""

@@ -143,14 +143,19 @@ class IntervalTest:
         found, variances = self.estimate, self.estimate.variances
         low, high = sorted((sign * (found.low - self.beyond), sign * (found.high - self.beyond)))
         value = sign * (found.value - self.beyond)
-        if variances is not None and variances.freedom is not None and low < high:
-            width = (high - low) / (2 * float(stats.t.isf((1 - self.level) / 2, variances.freedom)))
-            return float(stats.t.sf(value / width, variances.freedom))
+        if variances is not None and variances.freedom is not None:
+            error = math.sqrt(_variance(variances, found.rows))
+            return float(stats.t.sf(value / error, variances.freedom)) if error else 1.0
         shifted = Interval(value, low, high, found.method)
         return decide(shifted, claim="superiority", higher_is_better=True, level=self.level).p_value
 
 
 Tested = MatchedTest | ShareTest | IntervalTest
+
+
+def _variance(variances: Variances, rows: int) -> float:
+    """Of a mean over seeds and rows."""
+    return variances.seeds / variances.number + (variances.rows + variances.rest / variances.number) / rows
 
 
 def _either_way(design: Design, improvement: float, beyond: float, level: float) -> int | Why:

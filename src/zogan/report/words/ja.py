@@ -47,7 +47,7 @@ WORDS: dict[str, str] = {
     "claim.up": "{rival}から{after}に上がりました",
     "claim.down": "{rival}から{after}に下がりました",
     "claim.same": "{after}のまま変わりませんでした",
-    "claim.apart": "{after}です（{rival}は{value}）",
+    "claim.apart": "{after}で、{rival}は{value}です",
     "claim.relative": "{difference}、率にして{percent}",
     "answer.meaning": "{figure}とは、{meaning}です。",
     "advice.accepted": "ご利用の前に、下の「悪くなった例」もあわせてご確認ください。",
