@@ -73,16 +73,15 @@ def pilot(
     with Run(config.output) as run:
         job = open_job(config, progress=progress)
         protocol = in_full(job)
-        jobs: dict[int | None, Job] = {None: job, **seeded(job)}
+        jobs: list[tuple[int | None, Job]] = [(None, job), *seeded(job).items()]
         run.need(_bytes_wanted(job))
         _plan(run, job, until)
         _data(run, job)
         if last >= _ORDER.index("tune"):
             _estimate(run, job, progress)
-        # The run's own seed goes first, so that what is asked for up to `select` or `tune` alone is its.
-        places = {
-            Place(run, seed): one for seed, one in jobs.items() if seed is None or last >= _ORDER.index("evaluate")
-        }
+        # The run's own seed goes first, and alone where nothing is judged.
+        judged = last >= _ORDER.index("evaluate")
+        places = {Place(run, seed): one for seed, one in jobs if seed is None or judged}
         stages: list[Callable[[], None]] = [
             lambda: _each(_select, places, progress),
             lambda: _each(_tune, places, progress),

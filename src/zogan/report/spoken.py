@@ -44,8 +44,9 @@ class Speaker:
 
     @property
     def others(self) -> list[Any]:
-        """The other clauses, said."""
-        return [self.clause(one) for one in self.verdict.clauses if one is not self._deciding]
+        """The claim, and what else does not hold, said."""
+        told = [one for one in self.verdict.clauses if one.kind == "claim" or one.outcome != "accepted"]
+        return [self.clause(one) for one in told if one is not self._deciding]
 
     @property
     def _deciding(self) -> Clause:

@@ -72,7 +72,7 @@ def _no_rows_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def outcomes(terms: Protocol, pair: Callable[[np.random.Generator], tuple[Any, Any]]) -> dict[str, float]:
     """Shares of the outcomes over simulated pairs of models."""
-    generator = np.random.default_rng(7)
+    generator = np.random.default_rng(1)
     found = []
     for _ in range(PAIRS):
         before, after = pair(generator)
