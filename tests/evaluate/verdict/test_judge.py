@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tiny_protocol import protocol
 from zogan.config import EvaluateConfig
 from zogan.data.rows import Place, Row, TextRow, dialogue
 from zogan.errors import RunError
+from zogan.evaluate import evidence as module
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
@@ -39,9 +41,10 @@ def classes(right: np.ndarray) -> ClassPredictions:
     return ClassPredictions(("a", "b"), np.zeros(len(right), dtype=np.int64), probabilities, np.zeros(len(right)))
 
 
-def class_rows(number: int) -> list[Row]:
+@cache
+def class_rows(number: int) -> tuple[Row, ...]:
     """Rows of which every other one has the word `odd`."""
-    return [TextRow("odd" if index % 2 else "even", "a", Place("t", index)) for index in range(number)]
+    return tuple(TextRow("odd" if index % 2 else "even", "a", Place("t", index)) for index in range(number))
 
 
 def judged(terms: Protocol, before: Any, after: Any, costs: Costs = UNMEASURED) -> Verdict:
@@ -52,7 +55,7 @@ def judged(terms: Protocol, before: Any, after: Any, costs: Costs = UNMEASURED) 
 
 def evaluated(terms: Protocol, befores: list[Predictions], afters: list[Predictions]) -> Evaluation:
     first = afters[0]
-    rows: list[Row]
+    rows: Sequence[Row]
     if isinstance(first, ClassPredictions):
         rows = class_rows(len(first.truth))
     else:
@@ -68,6 +71,12 @@ def _no_rows_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many more rows would decide takes far longer than the verdict, and is not asked for here."""
     for test in (tested.MatchedTest, tested.ShareTest, tested.IntervalTest):
         monkeypatch.setattr(test, "needed", lambda self, level: "out_of_reach")
+
+
+@pytest.fixture(autouse=True)
+def _metrics_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking for other packages' metrics takes ten times as long as the rest."""
+    monkeypatch.setattr(module, "metrics", cache(module.metrics))
 
 
 def outcomes(terms: Protocol, pair: Callable[[np.random.Generator], tuple[Any, Any]]) -> dict[str, float]:
