@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import yaml
 
+from tiny_protocol import protocol
+from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.evidence import digest_of_measured
+from zogan.evaluate.statistics import Matched, score_interval, share_interval
+from zogan.evaluate.verdict.judge import Costs, judge
+from zogan.evaluate.verdict.verdict import Reason, Standing
 from zogan.patch import Change, Patch, PatchMeta
 from zogan.patch.meta import BaseMeta
+from zogan.report.spoken import spoken
 
 Task = Literal["classification", "generation"]
 Outcome = Literal["better", "worse", "unproven"]
@@ -46,6 +54,8 @@ def write_run(
     layers: int = 6,
     width: int = 8,
     examples: dict[str, list[dict[str, Any]]] | None = None,
+    asked: dict[str, Any] | None = None,
+    standing: Standing | None = None,
 ) -> Path:
     """Write the files of a run.
 
@@ -57,6 +67,8 @@ def write_run(
         layers: of the model that it pretends to have tuned.
         width: factor on the size of that model's matrices.
         examples: in place of the usual ones.
+        asked: keys of its protocol.
+        standing: of its verdict; never frozen where absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
     patch = sample_patch(task, layers=layers, width=width)
@@ -90,9 +102,54 @@ def write_run(
     costs = {"stages": stages, "trainable": patch.count, "model_parameters": weights, "base_bytes": 4 * weights}
     _write(folder / "costs.json", costs)
     _write(folder / "environment.json", {"versions": {"zogan": "0.1.0"}, "cores": 2, "platform": "Linux x86_64"})
-    _write(folder / "evaluation.json", evaluation)
+    _judge(folder, evaluation, asked or {}, standing or NEVER_FROZEN)
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, _metrics(task))) + "\n", encoding="utf-8")
     return folder
+
+
+NEVER_FROZEN = Standing(exploratory=(Reason(kind="never_frozen"),), frozen_at=None, looks=0)
+
+
+def _judge(folder: Path, tree: dict[str, Any], asked: dict[str, Any], standing: Standing) -> None:
+    """Add what the protocol's clauses are judged by to an evaluation, and write both."""
+    against = {"head_only": "head_only", "base": "base"}[tree["before_is"]]
+    name = tree["metrics"][0]["name"]
+    terms = protocol(**{"against": against, "metric": name} | asked).model_copy(update={"task": tree["task"]})
+    gain, rows = tree["difference"][name], tree["metrics"][0]["rows"]
+    difference = {key: gain[key] for key in ("value", "low", "high", "method")} | {"rows": rows}
+    matched = None
+    if tree["task"] == "classification":
+        extra = round(gain["value"] * rows)
+        matched = {"rows": rows, "gained": (47 + extra) // 2, "lost": (47 - extra) // 2}
+        difference = asdict(score_interval(Matched(**matched), level=0.95)) | {"rows": rows}
+    slices = {}
+    for number, slice_name in enumerate(terms.slices, 1):
+        right = 100 - 10 * number
+        own = asdict(share_interval(right, 100, level=0.95)) | {"rows": 100}
+        slices[slice_name] = {"rows": 100, "right": right, "after": own, "difference": None, "matched": None}
+    evidence = {
+        "of": digest_of_measured(terms),
+        "metric": name,
+        "higher_is_better": tree["metrics"][0]["higher_is_better"],
+        "right_or_wrong": matched is not None,
+        "against": terms.against,
+        "seeds": terms.seeds,
+        "level": 0.95,
+        "rows": rows,
+        "rival": tree["before"][name]["value"],
+        "after": tree["after"][name]["value"],
+        "difference": difference,
+        "matched": matched,
+        "slices": slices,
+    }
+    tree["evidence"] = evidence
+    _write(folder / "evaluation.json", tree)
+    costs = Costs(latency_ms=12.5, patch_bytes=(folder / "patch.safetensors").stat().st_size, density=0.002)
+    patch = Patch.load(folder / "patch.safetensors")
+    found = judge(
+        terms, Evaluation.load(folder / "evaluation.json"), costs, standing, patch=patch.digest, test="0" * 64
+    )
+    (folder / "verdict.json").write_text(spoken(found).dumps(), encoding="utf-8")
 
 
 def sample_patch(task: Task = "classification", *, layers: int = 6, width: int = 8) -> Patch:

@@ -37,6 +37,7 @@ ALWAYS = {
     "patch.safetensors",
     "metrics.jsonl",
     "evaluation.json",
+    "protocol.json",
     "costs.json",
     "estimate.json",
     "stages.json",
@@ -44,7 +45,7 @@ ALWAYS = {
     "checkpoint/state.pt",
     "checkpoint/best.safetensors",
 }
-PAGES = {"report.html", "report.ja.html"}
+PAGES = {"report.html", "report.ja.html", "verdict.json"}
 SAME_AFTER_A_KILL = ("selection.safetensors", "before.safetensors", "patch.safetensors", "evaluation.json")
 
 
@@ -101,6 +102,7 @@ def test_a_run_leaves_every_file_and_a_second_call_keeps_them(tmp_path: Path, ki
     run = pilot(config, until=until)
     stages = [*["select"] * selection, *["head_only"] * before, "tune", "evaluate"]
     told: dict[str, str] = {"report": "done"} if report else {}
+    stages += ["verdict"] * report
     assert run.stages == dict.fromkeys(stages, "done") | told
     files = contents(run.folder)
     wanted = [*ALWAYS, *["selection.safetensors"] * selection, *["before.safetensors"] * before]
@@ -246,6 +248,7 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
         "select": "selection.safetensors",
         "tune": "patch.safetensors",
         "evaluate": "evaluation.json",
+        "verdict": "verdict.json",
         "report": "report.html",
     }
     for index, until in enumerate(files):
@@ -257,6 +260,7 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
 def test_a_new_patch_leaves_no_figures_of_the_old_one(project: Path) -> None:
     run = pilot(tiny_config(project, "train.epochs=1"), until="tune")
     assert not run.evaluation.exists()
+    assert not run.verdict.exists()
 
 
 def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Path) -> None:
@@ -284,9 +288,15 @@ def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Pat
 
 def test_another_method_in_the_folder_counts_its_own_stages_alone(project: Path) -> None:
     run = pilot(tiny_config(project, "method=full"))
-    assert run.stages == {"head_only": "kept", "tune": "done", "evaluate": "done", "report": "done"}
+    assert run.stages == {
+        "head_only": "kept",
+        "tune": "done",
+        "evaluate": "done",
+        "verdict": "done",
+        "report": "done",
+    }
     costs = json.loads((run.folder / "costs.json").read_text())
-    assert costs["stages"].keys() == {"head_only", "tune", "evaluate"}
+    assert costs["stages"].keys() == {"head_only", "tune", "evaluate", "verdict"}
 
 
 def test_the_same_project_gives_the_same_bytes_elsewhere(finished: Path, tmp_path: Path) -> None:

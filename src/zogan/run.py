@@ -42,6 +42,7 @@ class Run:
     before = property(lambda self: self.folder / "before.safetensors")
     patch = property(lambda self: self.folder / "patch.safetensors")
     evaluation = property(lambda self: self.folder / "evaluation.json")
+    verdict = property(lambda self: self.folder / "verdict.json")
     report = property(lambda self: self.folder / "report.html")
 
     def __enter__(self) -> Run:
@@ -98,14 +99,14 @@ class Run:
         self.write("stages.json", {**self.read("stages.json"), name: {"key": key, "sha256": self.digest(file)}})
         self.stages[name] = "done"
 
-    def checkpoint(self, reads: Mapping[str, Any]) -> Path:
+    def checkpoint(self, reads: Mapping[str, Any], name: str = "checkpoint") -> Path:
         """The folder of a stage's state; emptied where that was begun from something else than `reads`."""
-        folder, key = self.folder / "checkpoint", self._key("checkpoint", reads)
+        folder, key = self.folder / name, self._key("checkpoint", reads)
         file = folder / "key"
         if not file.is_file() or file.read_text(encoding="utf-8") != key:
             if folder.exists():
                 shutil.rmtree(folder)
-            folder.mkdir()
+            folder.mkdir(parents=True)
             file.write_text(key, encoding="utf-8")
         return folder
 

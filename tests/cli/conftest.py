@@ -19,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_project(folder, "own head")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-        pilot(tiny_config(folder))
+        pilot(tiny_config(folder), beside=folder)
     return folder
 
 

@@ -28,12 +28,13 @@ def drawn(table: Table) -> str:
     return capture.get()
 
 
-@pytest.mark.parametrize(("outcome", "word"), [("better", " better"), ("worse", " worse"), ("unproven", " not proven")])
+@pytest.mark.parametrize("outcome", ["better", "worse", "unproven"])
 @pytest.mark.parametrize("task", ["classification", "generation"])
-def test_each_figure_has_its_row_and_verdict(tmp_path: Path, task: Task, outcome: Outcome, word: str) -> None:
+def test_each_figure_has_its_row_and_no_word_of_its_own(tmp_path: Path, task: Task, outcome: Outcome) -> None:
     evaluation = load(tmp_path, task, outcome)
     text = drawn(figures_table(evaluation))
-    assert text.count(word) == len(evaluation.metrics)
+    assert sum(" to " in line for line in text.splitlines()) == len(evaluation.metrics)
+    assert not any(word in text for word in ("better", "worse", "proven"))
     assert text.startswith(f"on {evaluation.rows:,} test rows")
     assert "95 % interval" in text
 

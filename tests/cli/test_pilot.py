@@ -16,7 +16,7 @@ from tiny_project import contents
 from zogan.cli.app import run
 from zogan.run import Run
 
-KEPT = {"select": "kept", "tune": "kept", "evaluate": "kept", "report": "done"}
+KEPT = {"select": "kept", "tune": "kept", "evaluate": "kept", "verdict": "kept", "report": "done"}
 
 CONFIGURED = ["pilot", "select", "tune", "evaluate", "data check"]
 
@@ -25,7 +25,8 @@ def test_json_is_all_that_stands_on_stdout(tuned: Path, capsys: pytest.CaptureFi
     before = contents(tuned / "run")
     tree = printed_json(["pilot"], capsys)
     assert tree["stages"] == KEPT
-    assert tree["outcome"] in ("better", "worse", "unproven")
+    assert tree["outcome"] == tree["verdict"]["outcome"]
+    assert tree["outcome"] in ("accepted", "rejected", "undecided")
     assert tree["before_is"] == "base"
     assert tree["rows"] == 24
     assert tree["patch_bytes"] == (tuned / "run" / "patch.safetensors").stat().st_size

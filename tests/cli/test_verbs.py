@@ -47,7 +47,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     asked: list[tuple[Config, str]] = []
 
-    def pilot(config: Config, *, until: str = "report", progress: Any, looked: Any = None) -> FakeRun:
+    def pilot(
+        config: Config, *, until: str = "report", progress: Any, looked: Any = None, beside: Any = None
+    ) -> FakeRun:
         asked.append((config, until))
         progress.start(until, 1)
         progress.advance(1)
@@ -78,13 +80,13 @@ def test_pilot_ends_with_the_answer_the_figures_and_the_report(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = text(["pilot", "--set", "train.epochs=3"], capsys)
-    assert out.startswith("Yes, it is better: Accuracy rose from 73.4 % to 78.3 %")
+    assert out.startswith("Accepted: Accuracy rose from 73.4 % to 78.3 %")
     assert "Macro-F1" in out
     assert f"report: {project / 'runs/first/report.html'}" in out
     config, until = zogan.pilot.asked[0]  # type: ignore[attr-defined]
     assert (config.train.epochs, until) == (3, "report")
     tree = result(["pilot"], capsys)
-    assert tree["outcome"] == "better"
+    assert tree["outcome"] == tree["verdict"]["outcome"] == "accepted"
     assert tree["stages"] == {"select": "done", "tune": "kept"}
     assert tree["after"]["accuracy"]["value"] > tree["before"]["accuracy"]["value"]
 
@@ -156,7 +158,7 @@ def test_demo_writes_and_runs(
     out = text(["demo", "classification", "--no-run"], capsys)
     assert "next: zogan pilot demo-classification/zogan.yaml" in out
     assert not zogan.pilot.asked  # type: ignore[attr-defined]
-    assert result(["demo", "classification", "elsewhere"], capsys)["outcome"] == "better"
+    assert result(["demo", "classification", "elsewhere"], capsys)["outcome"] == "accepted"
 
 
 def rows(path: Path, *labels: str) -> None:

@@ -60,7 +60,7 @@ def test_classification() -> None:
         assert gain.value == pytest.approx(found.after[name].value - found.before[name].value)
         assert gain.low < gain.value < gain.high
         assert gain.better is True
-        assert gain.method == "bca"
+        assert gain.method == ("score" if name == "accuracy" else "bca")
     assert found.confusion is not None
     assert found.confusion.before == tuple(
         tuple(row) for row in sklearn.metrics.confusion_matrix(before.truth, before.choice).tolist()
@@ -84,7 +84,11 @@ def test_worse_is_told_and_equal_is_neither() -> None:
     assert same.difference is not None
     assert worse.difference["accuracy"].better is False
     equal = same.difference["accuracy"]
-    assert (equal.value, equal.low, equal.high, equal.better, equal.method) == (0, 0, 0, None, "percentile")
+    assert (equal.value, equal.better, equal.method) == (0, None, "score")
+    assert equal.low == pytest.approx(-equal.high)
+    assert equal.low < 0, "models that agree on all of these rows may differ on others"
+    shown = same.difference["macro_f1"]
+    assert (shown.value, shown.low, shown.high, shown.better, shown.method) == (0, 0, 0, None, "percentile")
 
 
 def test_generation() -> None:

@@ -10,7 +10,7 @@ import pytest
 from data import dialogue_rows, make_config, text_rows
 from zogan.errors import ConfigError
 from zogan.evaluate.protocol.plan import Plan, Spread, plan
-from zogan.evaluate.protocol.sizes import Means
+from zogan.evaluate.statistics import Mean
 from zogan.report.plan import draw
 
 
@@ -36,7 +36,7 @@ def test_the_same_plan_makes_the_same_svg(tmp_path: Path) -> None:
     ("task", "options"),
     [
         ("generation", {}),
-        ("generation", {"spread": Spread(Means(0.3), "given"), "protocol": {"margin": 0.1}}),
+        ("generation", {"spread": Spread(Mean(0.3), "given"), "protocol": {"margin": 0.1}}),
         ("classification", {"protocol": {"claim": "non_inferiority", "margin": 0.05}}),
         ("classification", {"protocol": {"margin": 0.999}}),
     ],

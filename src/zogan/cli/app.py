@@ -10,15 +10,29 @@ from typing import Annotated
 import typer
 
 import zogan
-from zogan.cli import data, demo, estimate, evaluate, init, patch, pilot, protocol, report, search, select, tune
+from zogan.cli import (
+    data,
+    demo,
+    estimate,
+    evaluate,
+    init,
+    patch,
+    pilot,
+    protocol,
+    report,
+    search,
+    select,
+    tune,
+    verdict,
+)
 from zogan.cli.failure import Failure, report_failure, usage_failure
 
 app = typer.Typer(
     name="zogan",
     help="Tune a foundation model by replacing a small share of its weights, prove it on your own data, and take it "
     "back bit for bit.",
-    epilog="Exit codes: 0 done, 1 a fault in the program, 2 bad input or configuration, 4 an integrity check failed, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a fault in the program, 2 bad input or configuration, 3 not accepted "
+    "(--gate), 4 an integrity check failed, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -42,7 +56,7 @@ def _zogan(
 ) -> None: ...
 
 
-for _verb in (init, demo, data, estimate, protocol, search, pilot, select, tune, evaluate, report, patch):
+for _verb in (init, demo, data, estimate, protocol, search, pilot, select, tune, evaluate, verdict, report, patch):
     _verb.register(app)
 
 

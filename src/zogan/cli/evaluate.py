@@ -30,7 +30,8 @@ def evaluate(
         from zogan.evaluate.evaluation import Evaluation
         from zogan.pilot import pilot
 
-        run = pilot(settings, until="evaluate", progress=console, looked=counted(config, settings, "evaluate", console))
+        looked = counted(config, settings, "evaluate", console)
+        run = pilot(settings, until="evaluate", progress=console, looked=looked, beside=config.resolve().parent)
         evaluation = Evaluation.load(run.evaluation)
         value = {"run": run.folder, "stages": run.stages, **evaluation.model_dump(mode="json")}
         console.result(value, figures_table(evaluation), f"figures: {run.evaluation}")

@@ -11,11 +11,9 @@ if TYPE_CHECKING:
 
     from zogan.evaluate.evaluation import Evaluation
 
-_VERDICTS = {True: "better", False: "worse", None: "not proven"}
-
 
 def figures_table(evaluation: Evaluation) -> Table:
-    """Each figure before and after, the difference with its interval, and what that means."""
+    """Each figure before and after, and the difference with its interval."""
     from zogan.report.metrics import Metric
     from zogan.report.words import Words
 
@@ -31,11 +29,10 @@ def figures_table(evaluation: Evaluation) -> Table:
                 metric.value(evaluation.after[info.name].value, words),
                 metric.difference(difference.value, words),
                 metric.span(difference.low, difference.high, words),
-                _VERDICTS[difference.better],
             ]
         rows.append(cells)
     level = words.percent(evaluation.level, 0)
-    columns = ["", before_is, "after", "difference", f"{level} interval", ""]
+    columns = ["", before_is, "after", "difference", f"{level} interval"]
     return table(columns[: len(rows[0])], rows, title=f"on {evaluation.rows:,} {evaluation.split} rows")
 
 

@@ -16,6 +16,7 @@ Overrides = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=_SHARED)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no notes.", rich_help_panel=_SHARED)]
+Gate = Annotated[bool, typer.Option("--gate", help="Leave with code 3 where the verdict is not accepted.")]
 Debug = Annotated[bool, typer.Option("--debug", help="On an error, show the traceback.", rich_help_panel=_SHARED)]
 
 DEFAULT_CONFIG = Path("zogan.yaml")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from zogan.cli.console import Console
-from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Json, Overrides, Quiet
+from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Gate, Json, Overrides, Quiet
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,33 +23,35 @@ def register(app: typer.Typer) -> None:
 def pilot(
     config: ConfigPath = DEFAULT_CONFIG,
     overrides: Overrides = None,
+    gate: Gate = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """All stages: data, select, tune, evaluate, report.
+    """All stages: data, select, tune, evaluate, verdict, report.
 
     A stage whose result stands already, made from the same, is kept. A run that was killed goes on where it was.
     """
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.config import load_config
 
-        run_pilot(load_config(config, overrides or ()), config, console)
+        run_pilot(load_config(config, overrides or ()), config, console, gate=gate)
 
 
-def run_pilot(config: Config, path: Path, console: Console) -> None:
+def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = False) -> None:
     """Run all stages of a configuration, which stands at `path`, and say what came out."""
     from zogan.cli.figures import figures_table, figures_tree
     from zogan.cli.looks import counted
+    from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
     from zogan.report.record import read
-    from zogan.report.verdict import answer, compare
     from zogan.report.words import Words
 
-    run = run_all(config, progress=console, looked=counted(path, config, "pilot", console))
+    looked = counted(path, config, "pilot", console)
+    run = run_all(config, progress=console, looked=looked, beside=path.resolve().parent)
     record, words = read(run.folder), Words("en")
-    comparisons = compare(record)
-    sentence = answer(record, comparisons[0], words)
+    verdict = record.verdict
+    sentence, *clauses = verdict_shown(verdict, "en")
     seconds = sum(cost["wall_seconds"] for cost in record.stages.values())
     cost = (
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
@@ -59,7 +61,8 @@ def run_pilot(config: Config, path: Path, console: Console) -> None:
         "run": run.folder,
         "stages": run.stages,
         "answer": sentence,
-        "outcome": comparisons[0].outcome,
+        "outcome": verdict.outcome,
+        "verdict": verdict.model_dump(mode="json"),
         "before_is": record.evaluation.before_is,
         **({"folds": record.folds} if record.folds else {}),
         **figures_tree(record.evaluation),
@@ -71,4 +74,5 @@ def run_pilot(config: Config, path: Path, console: Console) -> None:
         "report": run.report,
     }
     table = figures_table(record.evaluation)
-    console.result(value, sentence, table, cost, f"patch:  {run.patch}", f"report: {run.report}")
+    console.result(value, sentence, *clauses, table, cost, f"patch:  {run.patch}", f"report: {run.report}")
+    leave(verdict, gate=gate)

@@ -54,16 +54,16 @@ def _enough(value: float | None, metric: Metric, words: Words) -> str:
 
 def _reckoned(found: Plan, words: Words) -> str:
     """What the plan stands on."""
-    from zogan.evaluate.protocol.sizes import Paired
+    from zogan.evaluate.statistics import RightOrWrong
 
-    noise, source = found.spread.noise, found.spread.source
+    design, source = found.spread.design, found.spread.source
     if found.in_deviations:
         return (
             "a deviation is the standard deviation of a row's difference, which is not known yet: give --deviation, or "
             "--from RUN to take it from an earlier run"
         )
-    if isinstance(noise, Paired):
-        what = f"the two models disagree on {words.percent(noise.discordant)} of the rows"
+    if isinstance(design, RightOrWrong):
+        what = f"the two models disagree on {words.percent(design.discordant)} of the rows"
         more = ": give --discordant, or --from RUN to take it from an earlier run" if source == "assumed" else ""
         return f"{source}: {what}{more}"
-    return f"{source}: a row's difference has a standard deviation of {words.number(noise.deviation, 4)}"
+    return f"{source}: a row's difference has a standard deviation of {words.number(design.deviation, 4)}"

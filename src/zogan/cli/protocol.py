@@ -166,7 +166,7 @@ def _spread(metric: Metric, discordant: float | None, deviation: float | None, r
     from zogan.errors import ConfigError
     from zogan.evaluate.evaluation import Evaluation
     from zogan.evaluate.protocol.plan import Spread, measured
-    from zogan.evaluate.protocol.sizes import Means, Paired
+    from zogan.evaluate.statistics import Mean, RightOrWrong
 
     given = {"--discordant": discordant, "--deviation": deviation, "--from": run}
     named = [key for key, value in given.items() if value is not None]
@@ -182,8 +182,8 @@ def _spread(metric: Metric, discordant: float | None, deviation: float | None, r
     if deviation is not None and not 0 < deviation < float("inf"):
         raise ConfigError(f"{deviation:g} is not above 0", where="--deviation")
     if discordant is not None:
-        return Spread(Paired(discordant), "given")
-    return Spread(Means(deviation), "given") if deviation is not None else None
+        return Spread(RightOrWrong(discordant), "given")
+    return Spread(Mean(deviation), "given") if deviation is not None else None
 
 
 def _tree(found: State) -> dict[str, Any]:

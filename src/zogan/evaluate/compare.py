@@ -25,7 +25,7 @@ from zogan.evaluate.evaluation import (
 )
 from zogan.evaluate.examples import class_examples, text_examples
 from zogan.evaluate.metrics import Metric, metrics
-from zogan.evaluate.statistics import Interval, intervals
+from zogan.evaluate.statistics import Interval, intervals, match, score_interval
 from zogan.tasks.task import ClassPredictions, Predictions, TextPredictions
 
 
@@ -107,7 +107,11 @@ def _measure(
         width = len(found) // len(group)
         for index, metric in enumerate(group):
             info = MetricInfo(name=metric.name, higher_is_better=metric.higher_is_better, rows=number)
-            measured[metric.name] = _Measured(info, tuple(found[index * width : (index + 1) * width]))
+            own = found[index * width : (index + 1) * width]
+            if metric.proportion and len(systems) == 2 and number > 1:
+                first, second = (metric.right(rows) for rows in parts[metric.name])
+                own[2] = score_interval(match(first, second), level=settings.level)
+            measured[metric.name] = _Measured(info, tuple(own))
     for name, one in measured.items():
         if not all(np.isfinite([each.value, each.low, each.high]).all() for each in one.figures):
             raise ZoganError("gives no finite figure on these rows", where=f"metric {name!r}")

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
+from zogan.config import Against
 from zogan.errors import RunError
+from zogan.evaluate.statistics import Method
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -30,13 +32,73 @@ class Figure(_Part):
     value: FiniteFloat
     low: FiniteFloat
     high: FiniteFloat
-    method: Literal["bca", "percentile", "score", "none"] = Field(description="of the interval")
+    method: Method = Field(description="of the interval")
 
 
 class Difference(Figure):
     """After less before, on the same rows."""
 
     better: bool | None = Field(description="true, false, or null where the interval includes 0")
+
+
+class Matched(_Part):
+    """Rows on which after and its rival were right or wrong: `gained` are those that after alone had right."""
+
+    rows: Count
+    gained: Count
+    lost: Count
+
+
+class Variances(_Part):
+    """Where the chance of a figure of several seeds lies: between seeds, between rows, and in what is left."""
+
+    number: Count = Field(description="of seeds")
+    seeds: FiniteFloat
+    rows: FiniteFloat
+    rest: FiniteFloat
+    freedom: FiniteFloat | None = Field(description="degrees of the interval; null where nothing varies")
+
+
+class Estimate(Figure):
+    """A figure for a clause of the protocol, on so many rows."""
+
+    rows: Count
+    variances: Variances | None = Field(None, description="where it is of several seeds")
+
+
+class SliceEvidence(_Part):
+    """A slice: after by itself, and less its rival. Null where its rows give no figure."""
+
+    rows: Count = Field(description="of the slice on which the figure is taken")
+    right: Count | None = Field(description="rows that after had right, where rows are right or wrong, of one seed")
+    after: Estimate | None
+    difference: Estimate | None
+    matched: Matched | None
+
+
+class Evidence(_Part):
+    """What the clauses of the protocol are judged by: its one figure, on the same predictions.
+
+    Attributes:
+        of: SHA-256 of the parts of the protocol that say what is measured.
+        right_or_wrong: each row is right or wrong, and the figure is the share of those that are right.
+        rival: the figure of what is held against, as is `after`; the mean over seeds where there are several.
+        difference: after less rival.
+    """
+
+    of: str
+    metric: str
+    higher_is_better: bool
+    right_or_wrong: bool
+    against: Against
+    seeds: tuple[int, ...]
+    level: FiniteFloat = Field(description="of the intervals here: one less the protocol's alpha")
+    rows: Count
+    rival: FiniteFloat
+    after: FiniteFloat
+    difference: Estimate | None
+    matched: Matched | None
+    slices: dict[str, SliceEvidence]
 
 
 class ClassFigures(_Part):
@@ -110,6 +172,7 @@ class Evaluation(_Part):
     per_class: ClassTable | None = None
     confusion: Confusion | None = None
     examples: Examples = Examples()
+    evidence: Evidence | None = Field(None, description="for the protocol's clauses; test rows of a run alone")
 
     def dumps(self) -> str:
         """The text of evaluation.json: strict JSON, no NaN."""

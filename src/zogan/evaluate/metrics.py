@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import CHRF
 
@@ -51,6 +51,10 @@ class Metric:
     figure: Callable[[Sums], Float64[np.ndarray, " resamples"]]
     most: float = math.inf
     proportion: bool = False
+
+    def right(self, rows: Rows) -> Bool[np.ndarray, " rows"]:
+        """Whether each row is right, for a proportion."""
+        return np.asarray(self.figure(rows) > 0.5)
 
 
 def ratio(sums: Sums) -> Float64[np.ndarray, " resamples"]:

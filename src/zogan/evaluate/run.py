@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,18 +14,37 @@ from zogan.config import Config
 from zogan.errors import ModelError, ZoganError
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.evidence import evidence
+from zogan.evaluate.protocol.protocol import Protocol
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job, Split, open_job
-from zogan.tasks.task import Enter, Predictions
+from zogan.tasks.task import Enter, Predictions, enter_nothing
 from zogan.train.held import hold
 from zogan.train.need import to_evaluate
 
 Adapt = Callable[[nn.Module, Patch], nn.Module]
 """Puts a patch's adapters into a model that already has its changed weights."""
 
+Pair = tuple[Patch | None, Patch]
+"""What a seed's patch is held against, None for the base itself; and that patch."""
+
 _MAY_DIFFER = ("max_length",)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An evaluation, and how long a row took.
+
+    Attributes:
+        evaluation: with evidence where a protocol was given.
+        latency_ms: time to predict a row with the patch, in batches: to answer it where rows are answered; None where
+            that was not the whole model's work.
+    """
+
+    evaluation: Evaluation
+    latency_ms: float | None
 
 
 def evaluate(
@@ -54,7 +75,35 @@ def evaluate(
         ConfigError: the layers that the patches change do not fit into the memory, or greedy answers are asked for and
             the whole model does not.
     """
-    progress = progress or Silent()
+    measured = measure(job, patch, before=before, split=split, adapt=adapt, cache=cache, progress=progress or Silent())
+    return measured.evaluation
+
+
+def measure(
+    job: Config | Job,
+    patch: Patch | None,
+    *,
+    before: Patch | None = None,
+    split: Split = "test",
+    protocol: Protocol | None = None,
+    pairs: Sequence[Pair] = (),
+    adapt: Adapt | None = None,
+    cache: Path | None = None,
+    progress: Progress = Silent(),
+) -> Measured:
+    """`evaluate`, with what a protocol is judged by measured on the same predictions.
+
+    Args:
+        job: as in `evaluate`, and so are the others.
+        patch: the result.
+        before: what is compared with.
+        split: which rows.
+        protocol: in full; None where nothing is judged.
+        pairs: for each of the protocol's seeds, in their order.
+        adapt: attaches adapters.
+        cache: as in `open_job`.
+        progress: told of rows predicted.
+    """
     if isinstance(job, Config):
         job = open_job(job, cache=cache, progress=progress)
     if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
@@ -63,22 +112,20 @@ def evaluate(
             where=job.base.source,
             todo="Pass before=, a patch made with method: head",
         )
-    given = [one for one in (before, patch) if one is not None]
+    given = [one for one in (before, patch, *(one for pair in pairs for one in pair)) if one is not None]
     for one in given:
         _made_for(job, one)
     if adapt is None and any(one.adapters for one in given):
         raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
     held = hold(job, to_evaluate(job, split, given), progress=progress)
-    model, enter = held.model, held.enter(split)
+    enter = held.enter(split)
+    predicting = _Predicting(job, held.model, split, enter, adapt, progress)
     del held  # and with it the model, once another takes its place
-    first = _predict(job, model, before, split, enter, adapt, progress)
-    second = None
-    if patch is not None:
-        if before is not None and before.adapters:  # their modules cannot be taken out again
-            model = job.task.model(seed=job.config.train.seed, dtype=job.dtype)
-        second = _predict(job, model, patch, split, enter, adapt, progress)
+    first = predicting(before)
+    second = None if patch is None else predicting(patch)
+    latency_ms = predicting.latency_ms if patch is not None and enter is enter_nothing else None
     before_is: Literal["base", "head_only"] = "base" if before is None else "head_only"
-    return compare(
+    evaluation = compare(
         getattr(job.splits, split),
         first,
         second,
@@ -87,30 +134,94 @@ def evaluate(
         settings=job.config.evaluate,
         seed=job.config.train.seed,
     )
+    if protocol is not None and pairs:
+        found = evidence(
+            getattr(job.splits, split),
+            [predicting(rival) for rival, _ in pairs],
+            [predicting(after) for _, after in pairs],
+            protocol=protocol,
+            resamples=job.config.evaluate.resamples,
+            seed=job.config.train.seed,
+        )
+        evaluation = evaluation.model_copy(update={"evidence": found})
+    return Measured(evaluation, latency_ms)
 
 
-def _predict(
-    job: Job,
-    model: nn.Module,
-    patch: Patch | None,
-    split: Split,
-    enter: Enter,
-    adapt: Adapt | None,
-    progress: Progress,
-) -> Predictions:
-    """Predictions with the patch applied; afterwards the model is as before, but for a head and adapters."""
-    rows, settings = getattr(job.splits, split), job.config.evaluate
-    if patch is None:
-        return job.task.predict(model, rows, settings, progress, enter)
-    _has_head(job, model, patch)
-    names = job.task.tensor_names(model)
-    patch.apply(model, names)
-    if not patch.adapters:
-        predictions = job.task.predict(model, rows, settings, progress, enter)
-        patch.revert(model, names)
+class _Predicting:
+    """Predictions with a patch applied, each made once; the model is as before afterwards, but for a head.
+
+    Attributes:
+        latency_ms: of a row, when it last predicted.
+    """
+
+    def __init__(
+        self, job: Job, model: nn.Module, split: Split, enter: Enter, adapt: Adapt | None, progress: Progress
+    ) -> None:
+        self.job, self.split, self.enter, self.adapt, self.progress = job, split, enter, adapt, progress
+        self.latency_ms = 0.0
+        self._model, self._spent = model, False
+        self._made: dict[str | None, Predictions] = {}
+
+    def __call__(self, patch: Patch | None) -> Predictions:
+        """With the patch, or of the base itself."""
+        key = None if patch is None else patch.digest
+        if key not in self._made:
+            self._made[key] = self._with(patch)
+        return self._made[key]
+
+    def _with(self, patch: Patch | None) -> Predictions:
+        job = self.job
+        if self._spent:  # an adapter's modules cannot be taken out again
+            self._model, self._spent = job.task.model(seed=job.config.train.seed, dtype=job.dtype), False
+        model = self._model
+        if patch is None:
+            return self._predict(model)
+        _has_head(job, model, patch)
+        names = job.task.tensor_names(model)
+        patch.apply(model, names)
+        if not patch.adapters:
+            predictions = self._predict(model)
+            patch.revert(model, names)
+            return predictions
+        assert self.adapt is not None, "measure() has asked for it"
+        self._spent = True
+        return self._predict(self.adapt(model, patch))
+
+    def _predict(self, model: nn.Module) -> Predictions:
+        rows, settings = getattr(self.job.splits, self.split), self.job.config.evaluate
+        clock = _Clock(self.progress, len(rows))
+        predictions = self.job.task.predict(model, rows, settings, clock, self.enter)
+        self.latency_ms = clock.latency_ms
         return predictions
-    assert adapt is not None, "evaluate() has asked for it"
-    return job.task.predict(adapt(model, patch), rows, settings, progress, enter)
+
+
+class _Clock:
+    """Passes progress on, and takes the time: of a row that is read, or of one that is answered where any are."""
+
+    def __init__(self, progress: Progress, rows: int) -> None:
+        self.progress, self.rows = progress, rows
+        self.latency_ms = 0.0
+        self._start = time.perf_counter()
+        self._before_answers = self._start
+
+    def start(self, stage: str, total: int) -> None:
+        """See `Progress`."""
+        self.progress.start(stage, total)
+        self._start = time.perf_counter()
+
+    def advance(self, done: int, **figures: float) -> None:
+        """See `Progress`."""
+        self.progress.advance(done, **figures)
+        now = time.perf_counter()
+        if done <= self.rows:
+            self._before_answers = now
+            self.latency_ms = 1000 * (now - self._start) / max(done, 1)
+        else:
+            self.latency_ms = 1000 * (now - self._before_answers) / (done - self.rows)
+
+    def note(self, message: str) -> None:
+        """See `Progress`."""
+        self.progress.note(message)
 
 
 def _made_for(job: Job, patch: Patch) -> None:

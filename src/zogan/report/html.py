@@ -12,11 +12,12 @@ from markupsafe import Markup, escape
 import zogan
 from zogan.evaluate.evaluation import ClassExample, ClassFigures, Evaluation, TextExample
 from zogan.report import charts
+from zogan.report.comparison import compare
 from zogan.report.metrics import Metric
 from zogan.report.places import Places
 from zogan.report.record import Record, read
 from zogan.report.second import second_stage
-from zogan.report.verdict import answer, compare
+from zogan.report.spoken import Speaker
 from zogan.report.words import Language, Words
 
 _EXCERPT = 320
@@ -55,14 +56,19 @@ def render(record: Record, language: Language) -> str:
     )
     environment.filters |= {"verbatim": verbatim, "excerpt": excerpt}
     comparisons = compare(record)
+
+    def say(key: str, **values: object) -> Markup:
+        return Markup(escape(words(key))).format(**values)
+
     return environment.get_template("page.html").render(
         words=words,
-        say=lambda key, **values: Markup(escape(words(key))).format(**values),
+        say=say,
         record=record,
         model=model_name(record),
         comparisons=comparisons,
-        verdict=comparisons[0],
-        answer=answer(record, comparisons[0], words),
+        verdict=record.verdict,
+        speaker=Speaker(record.verdict, words, say, verbatim),
+        stage_name=lambda name: _stage_name(name, words),
         comparison_chart=Markup(charts.comparison(comparisons, words)),
         places_chart=Markup(charts.places(record.places, words)) if record.places.cells else None,
         training_chart=Markup(charts.training(record.steps, record.epochs, words)) if record.epochs else None,
@@ -97,6 +103,12 @@ def excerpt(text: str, length: int = _EXCERPT) -> str:
     start = text[: length - 1]
     head, _, tail = start.rpartition(" ")
     return f"{(head if head and len(tail) < length // 4 else start).rstrip()}…"
+
+
+def _stage_name(name: str, words: Words) -> str:
+    stage, _, seed = name.partition(":")
+    shown = words.name("stage", stage)
+    return words("stage.seed", stage=shown, seed=seed) if seed else shown
 
 
 def _most(places: Places) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from zogan.evaluate.protocol.plan import Plan
-from zogan.evaluate.protocol.sizes import Means, Noise, Paired
+from zogan.evaluate.statistics import Mean, RightOrWrong
 from zogan.report.estimates import check
 from zogan.report.metrics import Metric
 from zogan.report.words import Words
@@ -18,7 +18,7 @@ from zogan.report.words import Words
 _LINE, _OTHER = "#2f6f4f", "#8a8f98"
 _STYLES = {0.5: (_OTHER, 1.2, "-."), 1.0: (_LINE, 2.2, "-"), 2.0: (_OTHER, 1.2, ":")}
 """Colour, width and dashes, by how often the plan's spread."""
-_POINTS = 120
+_POINTS = 24
 
 
 def draw(plan: Plan, path: Path) -> None:
@@ -41,10 +41,10 @@ def draw(plan: Plan, path: Path) -> None:
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         for times in _STYLES:
-            noise = _times(plan.spread.noise, times)
-            found = [(x * scale, rows) for x in across.tolist() if (rows := plan.rows_at(x, noise)) is not None]
+            design = _times(plan.spread.design, times)
+            found = [(x * scale, rows) for x in across.tolist() if (rows := plan.rows_at(x, design)) is not None]
             colour, width, dashes = _STYLES[times]
-            said = _said(noise, metric, words, plan.in_deviations)
+            said = _said(design, metric, words, plan.in_deviations)
             axes.plot(*zip(*found, strict=True), label=said, color=colour, linewidth=width, linestyle=dashes)
         axes.axhline(plan.rows, color=_LINE, linewidth=1, linestyle="--")
         at_hand, place = f" {plan.rows:,} rows at hand", (0, plan.rows)
@@ -63,19 +63,18 @@ def draw(plan: Plan, path: Path) -> None:
         figure.savefig(path, dpi=150, metadata={"Date": None} if svg else None)
 
 
-def _times(noise: Paired | Means, times: float) -> Noise:
-    if isinstance(noise, Paired):
-        return Paired(min(noise.discordant * times, 1.0))
-    return Means(noise.deviation * times)
+def _times(design: RightOrWrong | Mean, times: float) -> RightOrWrong | Mean:
+    if isinstance(design, RightOrWrong):
+        return RightOrWrong(min(design.discordant * times, 1.0))
+    return Mean(design.deviation * times)
 
 
-def _said(noise: Noise, metric: Metric, words: Words, in_deviations: bool) -> str:
-    if isinstance(noise, Paired):
-        return f"models disagree on {words.percent(noise.discordant, 0)} of the rows"
-    assert isinstance(noise, Means)
+def _said(design: RightOrWrong | Mean, metric: Metric, words: Words, in_deviations: bool) -> str:
+    if isinstance(design, RightOrWrong):
+        return f"models disagree on {words.percent(design.discordant, 0)} of the rows"
     if in_deviations:
-        return {0.5: "half the deviation", 1.0: "the deviation", 2.0: "twice the deviation"}[noise.deviation]
-    return f"deviation {words.number(metric.shown(noise.deviation), 3)}"
+        return {0.5: "half the deviation", 1.0: "the deviation", 2.0: "twice the deviation"}[design.deviation]
+    return f"deviation {words.number(metric.shown(design.deviation), 3)}"
 
 
 def _unit(metric: Metric) -> str:

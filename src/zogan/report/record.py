@@ -13,6 +13,7 @@ import yaml
 from zogan.config import Config, parse_config
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.report.metrics import Metric
 from zogan.report.places import Places, locate
@@ -22,10 +23,11 @@ _STAGES = {
     "patch.safetensors": "zogan tune",
     "costs.json": "zogan tune",
     "evaluation.json": "zogan evaluate",
+    "verdict.json": "zogan verdict",
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "evaluate", "report")
+_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "verdict", "report")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Record:
         data: rows, labels and findings, from data.json.
         costs: wall_seconds and peak_bytes by stage, and sizes, from costs.json.
         evaluation: before and after; both are there.
-        metrics: the evaluation's figures, the deciding one first.
+        verdict: what the protocol says.
+        metrics: the evaluation's figures.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
         start: figures on the validation rows before the first step, from metrics.jsonl; None where none were taken.
@@ -59,6 +62,7 @@ class Record:
     data: Mapping[str, Any]
     costs: Mapping[str, Any]
     evaluation: Evaluation
+    verdict: Verdict
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
@@ -107,6 +111,7 @@ def read(folder: Path) -> Record:
         data=_json(folder / "data.json"),
         costs=_json(folder / "costs.json"),
         evaluation=evaluation,
+        verdict=Verdict.load(folder / "verdict.json"),
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
@@ -129,7 +134,9 @@ def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _order(stage: str) -> int:
-    return _IN_ORDER.index(stage) if stage in _IN_ORDER else len(_IN_ORDER)
+    """The stages of another seed stand where the run's own do."""
+    name = stage.partition(":")[0]
+    return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
 
 
 def _config(folder: Path) -> Config:

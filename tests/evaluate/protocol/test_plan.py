@@ -14,7 +14,7 @@ from zogan.errors import ConfigError, DataError
 from zogan.evaluate.evaluation import Difference, Evaluation, Figure, MetricInfo
 from zogan.evaluate.metrics import metrics
 from zogan.evaluate.protocol.plan import ASSUMED_DISCORDANT, Plan, Spread, measured, plan
-from zogan.evaluate.protocol.sizes import Means, Paired, rows_needed
+from zogan.evaluate.statistics import Mean, RightOrWrong, rows_needed
 
 BAD = {"name": "bad", "matches": "late|lost|broken|rude", "floor": 0.5}
 
@@ -28,7 +28,7 @@ def planned(folder: Path, task: str = "classification", rows: int = 300, **optio
 def test_superiority_by_any_margin_has_a_table_and_a_smallest_difference(tmp_path: Path) -> None:
     found = planned(tmp_path)
     assert (found.difference, found.needed, found.rows, found.clauses) == (None, None, 300, 1)
-    assert found.spread == Spread(Paired(ASSUMED_DISCORDANT), "assumed")
+    assert found.spread == Spread(RightOrWrong(ASSUMED_DISCORDANT), "assumed")
     rows = [one.rows for one in found.table if one.rows is not None]
     assert len(rows) == len(found.table)
     assert rows == sorted(rows, reverse=True)
@@ -39,14 +39,18 @@ def test_superiority_by_any_margin_has_a_table_and_a_smallest_difference(tmp_pat
 def test_superiority_by_a_margin_is_planned_for_twice_of_it(tmp_path: Path) -> None:
     found = planned(tmp_path, protocol={"margin": 0.03})
     assert found.difference == 0.06
-    assert found.needed == rows_needed(0.06, 0.03, Paired(0.2), alpha=0.05, power=0.8)
+    assert found.needed == rows_needed(
+        RightOrWrong(0.2), improvement=0.06, claim="superiority", margin=0.03, level=0.95, power=0.8
+    )
     assert planned(tmp_path, protocol={"margin": 0.03}, difference=0.02).needed is None
 
 
 def test_non_inferiority_is_planned_for_no_difference(tmp_path: Path) -> None:
     found = planned(tmp_path, protocol={"claim": "non_inferiority", "margin": 0.03})
     assert (found.difference, found.to_exceed) == (0.0, -0.03)
-    assert found.needed == rows_needed(0, -0.03, Paired(0.2), alpha=0.05, power=0.8)
+    assert found.needed == rows_needed(
+        RightOrWrong(0.2), improvement=0.0, claim="non_inferiority", margin=0.03, level=0.95, power=0.8
+    )
 
 
 def test_more_power_and_more_clauses_take_more_rows(tmp_path: Path) -> None:
@@ -80,9 +84,11 @@ def test_what_has_a_unit_of_its_own_is_told_in_deviations(tmp_path: Path) -> Non
     for options in ({"difference": 0.1}, {"protocol": {"margin": 0.1}}):
         with pytest.raises(ConfigError, match=r"loss has a unit of its own.*Give --deviation, or --from RUN"):
             planned(tmp_path, "generation", **options)
-    known = planned(tmp_path, "generation", spread=Spread(Means(0.4), "given"), protocol={"margin": 0.1})
+    known = planned(tmp_path, "generation", spread=Spread(Mean(0.4), "given"), protocol={"margin": 0.1})
     assert not known.in_deviations
-    assert known.needed == rows_needed(0.2, 0.1, Means(0.4), alpha=0.05, power=0.8)
+    assert known.needed == rows_needed(
+        Mean(0.4), improvement=0.2, claim="superiority", margin=0.1, level=0.95, power=0.8
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,12 +138,12 @@ def test_the_discordant_share_comes_back_from_an_interval() -> None:
     discordant, value, rows = 0.15, 0.04, 400
     half = 1.959963985 * ((discordant - value**2) / rows) ** 0.5
     found = measured(evaluation(value, half, rows), metrics("classification")["accuracy"])
-    assert isinstance(found.noise, Paired)
-    assert found.noise.discordant == pytest.approx(discordant)
+    assert isinstance(found.design, RightOrWrong)
+    assert found.design.discordant == pytest.approx(discordant)
     assert found.source == "measured"
     other = replace(metrics("classification")["accuracy"], proportion=False)
-    means = measured(evaluation(value, half, rows), other).noise
-    assert isinstance(means, Means)
+    means = measured(evaluation(value, half, rows), other).design
+    assert isinstance(means, Mean)
     assert means.deviation == pytest.approx((discordant - value**2) ** 0.5)
 
 

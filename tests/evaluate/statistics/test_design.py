@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from zogan.errors import ConfigError
-from zogan.evaluate.statistics import Mean, RightOrWrong
+from zogan.evaluate.statistics import Mean, RightOrWrong, Share, share_test
 
 
 @pytest.mark.parametrize(("level", "most"), [(0.95, 0.031), (0.9, 0.061)])
@@ -51,3 +51,13 @@ def test_designs_say_what_they_cannot_be() -> None:
         Mean(0)
     with pytest.raises(ConfigError, match=r"is more than the 0.1 of rows that differ"):
         RightOrWrong(0.1).power(100, improvement=0.2, beyond=0.0, level=0.95)
+    with pytest.raises(ConfigError, match=r"floor: 1\.0 is not at least 0 and below 1"):
+        Share(1.0)
+
+
+@pytest.mark.parametrize(("floor", "improvement", "rows"), [(0.8, 0.06, 200), (0.5, 0.1, 60), (0.95, 0.05, 120)])
+def test_a_share_is_shown_as_often_as_was_planned(floor: float, improvement: float, rows: int) -> None:
+    right = np.random.default_rng(0).binomial(rows, floor + improvement, size=4000).tolist()
+    tried = {count: share_test(count, rows, floor=floor, alternative="greater") <= 0.025 for count in set(right)}
+    planned = Share(floor).power(rows, improvement=improvement, beyond=0.0, level=0.95)
+    assert np.mean([tried[count] for count in right]) == pytest.approx(planned, abs=0.02)

@@ -16,8 +16,9 @@ from zogan.errors import ConfigError
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.metrics import Metric
 from zogan.evaluate.protocol.protocol import deciding
-from zogan.evaluate.protocol.sizes import Means, Noise, Paired, Share, rows_needed, smallest_difference
 from zogan.evaluate.protocol.slices import members
+from zogan.evaluate.statistics import Claim, Mean, RightOrWrong, Share, rows_needed, smallest_improvement
+from zogan.evaluate.statistics.decide import threshold
 from zogan.tasks.task import TextPredictions
 
 Source = Literal["given", "measured", "assumed"]
@@ -29,18 +30,20 @@ _BEYOND_OF_SHARE = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 _BEYOND_OF_DEVIATION = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """How far beyond the margin the table's differences lie: in the figure's unit, or in deviations."""
 
+_CLOSE = 1e-6
+
 
 @dataclass(frozen=True)
 class Spread:
     """How two models differ from row to row.
 
     Attributes:
-        noise: discordant share or standard deviation.
+        design: discordant share or standard deviation.
         source: given; measured in an earlier evaluation; or assumed.
         known_unit: whether the deviation is in the figure's unit; else everything is told in deviations.
     """
 
-    noise: Paired | Means
+    design: RightOrWrong | Mean
     source: Source
     known_unit: bool = True
 
@@ -94,7 +97,7 @@ class Plan:
     """
 
     metric: str
-    claim: str
+    claim: Claim
     margin: float
     alpha: float
     clauses: int
@@ -116,20 +119,20 @@ class Plan:
     @property
     def to_exceed(self) -> float:
         """What the difference must be shown to exceed: the margin, below 0 for non-inferiority."""
-        return to_exceed(self.claim, self.margin)
+        return threshold(self.claim, self.margin)
 
-    def rows_at(self, difference: float, noise: Noise | None = None) -> int | None:
-        """Rows that show a true difference; with another noise than the plan's where given."""
-        return rows_needed(difference, self.to_exceed, noise or self.spread.noise, alpha=self.level, power=self.power)
+    def rows_at(self, difference: float, design: RightOrWrong | Mean | None = None) -> int | None:
+        """Rows that show a true difference; with another design than the plan's where given."""
+        return _needed(difference, design or self.spread.design, self.claim, self.margin, self.level, self.power)
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
-        noise = self.spread.noise
-        kind = "discordant" if isinstance(noise, Paired) else "deviation"
+        design = self.spread.design
+        kind = "discordant" if isinstance(design, RightOrWrong) else "deviation"
         tree = asdict(self)
         tree["spread"] = {
             "kind": kind,
-            "value": getattr(noise, kind) if self.spread.known_unit else None,
+            "value": getattr(design, kind) if self.spread.known_unit else None,
             "source": self.spread.source,
         }
         return {**tree, "unit": "deviations" if self.in_deviations else "figure"}
@@ -168,7 +171,7 @@ def plan(
             f"{difference:g} is more than {metric.name} can change, {metric.most:g}", where="--difference"
         )
     clauses = 1 + len(given.slices)
-    level, exceed = given.alpha / clauses, to_exceed(given.claim, given.margin)
+    level, exceed = given.alpha / clauses, threshold(given.claim, given.margin)
     if not spread.known_unit and (difference is not None or given.margin):
         key = "protocol.margin" if given.margin else "--difference"
         raise ConfigError(
@@ -180,13 +183,13 @@ def plan(
         difference = 0.0 if given.claim == "non_inferiority" else 2 * given.margin
     most = metric.most if spread.known_unit else math.inf
     beyond: tuple[float, ...] = _BEYOND_OF_SHARE
-    if isinstance(spread.noise, Means):
-        beyond = tuple(part * spread.noise.deviation for part in _BEYOND_OF_DEVIATION)
+    if isinstance(spread.design, Mean):
+        beyond = tuple(part * spread.design.deviation for part in _BEYOND_OF_DEVIATION)
     differences = {min(exceed + part, most) for part in beyond}
     differences |= {difference} if difference is not None else set()
 
     def needed(difference: float) -> int | None:
-        return rows_needed(difference, exceed, spread.noise, alpha=level, power=power)
+        return _needed(difference, spread.design, given.claim, given.margin, level, power)
 
     return Plan(
         metric=metric.name,
@@ -198,7 +201,7 @@ def plan(
         power=power,
         rows=rows,
         spread=spread,
-        smallest=smallest_difference(rows, exceed, spread.noise, alpha=level, power=power, most=most),
+        smallest=_smallest(rows, spread.design, given.claim, given.margin, level, power),
         difference=difference,
         needed=None if difference is None else needed(difference),
         table=tuple(Planned(one, needed(one)) for one in sorted(differences)),
@@ -206,20 +209,55 @@ def plan(
     )
 
 
-def to_exceed(claim: str, margin: float) -> float:
-    """What an improvement must be shown to exceed."""
-    return -margin if claim == "non_inferiority" else margin
+def _needed(
+    difference: float, design: RightOrWrong | Mean, claim: Claim, margin: float, level: float, power: float
+) -> int | None:
+    """Rows that show a true difference; None where it does not exceed the margin, or no number of rows is enough.
+
+    No fewer rows can differ than the difference asks for.
+    """
+    if difference <= threshold(claim, margin):
+        return None
+    if isinstance(design, RightOrWrong):
+        design = RightOrWrong(max(design.discordant, min(abs(difference), 1.0)))
+    return rows_needed(design, improvement=difference, claim=claim, margin=margin, level=1 - level, power=power)
+
+
+def _smallest(
+    rows: int, design: RightOrWrong | Mean, claim: Claim, margin: float, level: float, power: float
+) -> float | None:
+    """The smallest true difference that the rows show: above the discordant share, all rows that differ are gained."""
+    if isinstance(design, RightOrWrong):
+        found = smallest_improvement(design, rows, claim=claim, margin=margin, level=1 - level, power=power)
+        return found if found is not None else _all_gained(rows, design, threshold(claim, margin), level, power)
+    return smallest_improvement(design, rows, claim=claim, margin=margin, level=1 - level, power=power)
+
+
+def _all_gained(rows: int, design: RightOrWrong, beyond: float, level: float, power: float) -> float | None:
+    """The smallest difference above the discordant share that is shown, where no row is lost."""
+
+    def shown(difference: float) -> bool:
+        wider = RightOrWrong(difference)
+        return wider.power(rows, improvement=difference, beyond=beyond, level=1 - level) >= power
+
+    low, high = max(design.discordant, beyond), 1.0
+    if not shown(high):
+        return None
+    while high - low > _CLOSE:
+        middle = (low + high) / 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
+    return high
 
 
 def assumed(metric: Metric) -> Spread:
     """What is reckoned with where nothing is known."""
     if metric.proportion:
-        return Spread(Paired(ASSUMED_DISCORDANT), "assumed")
-    return Spread(Means(1.0), "assumed", known_unit=False)
+        return Spread(RightOrWrong(ASSUMED_DISCORDANT), "assumed")
+    return Spread(Mean(1.0), "assumed", known_unit=False)
 
 
 def measured(evaluation: Evaluation, metric: Metric) -> Spread:
-    """How two models differed from row to row in an earlier evaluation, from its interval of the difference.
+    """How two models differed from row to row in an earlier evaluation: from the rows that it counted, or the interval.
 
     Raises:
         ConfigError: the evaluation has no such difference, or its two models did not differ at all.
@@ -228,13 +266,18 @@ def measured(evaluation: Evaluation, metric: Metric) -> Spread:
     rows = next((info.rows for info in evaluation.metrics if info.name == metric.name), 0)
     if found is None or found.method == "none":
         raise ConfigError(f"holds no difference in {metric.name}", where="--from", todo="Name a run that is evaluated")
+    counted = evaluation.evidence.matched if evaluation.evidence is not None else None
+    if counted is not None and evaluation.evidence is not None and evaluation.evidence.metric == metric.name:
+        if not counted.gained + counted.lost:
+            raise ConfigError(f"its two models do not differ in {metric.name}", where="--from", todo="Name another run")
+        return Spread(RightOrWrong((counted.gained + counted.lost) / counted.rows), "measured")
     half = NormalDist().inv_cdf((1 + evaluation.level) / 2)
     deviation = (found.high - found.low) / (2 * half) * math.sqrt(rows)
     if not deviation:
         raise ConfigError(f"its two models do not differ in {metric.name}", where="--from", todo="Name another run")
     if metric.proportion:
-        return Spread(Paired(min(deviation**2 + found.value**2, 1.0)), "measured")
-    return Spread(Means(deviation), "measured")
+        return Spread(RightOrWrong(min(deviation**2 + found.value**2, 1.0)), "measured")
+    return Spread(Mean(deviation), "measured")
 
 
 def _answered(config: Config, metric: Metric) -> bool:
@@ -251,7 +294,6 @@ def _slices(config: Config, metric: Metric, test: Sequence[Row], level: float, p
     for one in config.protocol.slices:
         rows, lead = len(found[one.name]), None
         if metric.proportion and 0 <= one.floor < metric.most:
-            room = metric.most - one.floor
-            lead = smallest_difference(rows, 0.0, Share(one.floor), alpha=level, power=power, most=room)
+            lead = smallest_improvement(Share(one.floor), rows, claim="superiority", level=1 - level, power=power)
         plans.append(SlicePlan(one.name, rows, one.floor, None if lead is None else one.floor + lead))
     return tuple(plans)

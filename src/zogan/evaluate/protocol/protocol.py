@@ -115,6 +115,10 @@ def _against(job: Job) -> Against:
         raise ConfigError(
             "'head_only' is for a new head, and this base has one that fits", where="protocol.against", todo="Take base"
         )
+    if given == "full" and job.config.method == "full":
+        raise ConfigError(
+            "'full' is the method itself: there is nothing else to hold it against", where="protocol.against"
+        )
     return given or ("head_only" if new_head else "base")
 
 

@@ -4,11 +4,12 @@ from zogan.evaluate.statistics.bootstrap import Figures, FiguresOfSamples, inter
 from zogan.evaluate.statistics.components import Components, components
 from zogan.evaluate.statistics.curve import LearningCurve, learning_curve
 from zogan.evaluate.statistics.decide import Claim, Decision, decide, holm
-from zogan.evaluate.statistics.design import Design, Mean, RightOrWrong
+from zogan.evaluate.statistics.design import Design, Mean, RightOrWrong, Share
 from zogan.evaluate.statistics.gap import overfitting
-from zogan.evaluate.statistics.interval import Interval
+from zogan.evaluate.statistics.interval import Interval, Method
 from zogan.evaluate.statistics.matched import Matched, match, mcnemar, score_interval, score_test
 from zogan.evaluate.statistics.permutation import sign_flip
+from zogan.evaluate.statistics.proportion import share_interval, share_test
 from zogan.evaluate.statistics.size import rows_needed, smallest_improvement, smallest_margin
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "LearningCurve",
     "Matched",
     "Mean",
+    "Method",
     "RightOrWrong",
+    "Share",
     "components",
     "decide",
     "holm",
@@ -35,6 +38,8 @@ __all__ = [
     "rows_needed",
     "score_interval",
     "score_test",
+    "share_interval",
+    "share_test",
     "sign_flip",
     "smallest_improvement",
     "smallest_margin",

@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float64
 from scipy import stats
-from scipy.special import gammaln, xlogy
 
 from zogan.errors import ConfigError
 from zogan.evaluate.statistics.matched import deviation, score
@@ -77,12 +76,52 @@ class RightOrWrong:
             held = deviation(rows * gained, rows * lost, rows, beyond)
             truly = np.sqrt(rows * (self.discordant - improvement**2))
             return float(stats.norm.sf((wanted * held - rows * (improvement - beyond)) / truly))
-        ups, downs = np.meshgrid(_likely(rows, gained), _likely(rows, lost), indexing="ij")
-        same = rows - ups - downs
-        logs = xlogy(ups, gained) + xlogy(downs, lost) + xlogy(np.maximum(same, 0), 1 - gained - lost)
-        logs += gammaln(rows + 1) - gammaln(ups + 1) - gammaln(downs + 1) - gammaln(np.maximum(same, 0) + 1)
-        accepted = (same >= 0) & (score(ups, downs, rows, beyond) > wanted)
-        return float(np.exp(logs[accepted]).sum())
+        ups = _likely(rows, gained)
+        # Of each count of gained rows, the most lost ones with which the claim is accepted, -1 for none: by halving,
+        # since the score falls with each lost row.
+        most, least_not = np.full_like(ups, -1.0), rows - ups + 1
+        while (least_not - most > 1).any():
+            middle = np.floor((most + least_not) / 2)
+            accepted = (score(ups, middle, rows, beyond) > wanted) & (middle > most)
+            most, least_not = (
+                np.where(accepted, middle, most),
+                np.where(accepted, least_not, np.maximum(middle, most + 1)),
+            )
+        rest = lost / (1 - gained) if gained < 1 else 0.0
+        likely = stats.binom.pmf(ups, rows, gained) * stats.binom.cdf(most, rows - ups, min(rest, 1.0))
+        return float(likely.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One classifier against a fixed share of right rows, decided by `share_test`.
+
+    Args:
+        floor: the share to be surpassed, at least 0, below 1.
+
+    Raises:
+        ConfigError: a floor that no share can surpass.
+    """
+
+    floor: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.floor < 1:
+            raise ConfigError(f"{self.floor!r} is not at least 0 and below 1", where="floor", todo="Give a share")
+
+    @property
+    def largest(self) -> float:
+        """All rows are right."""
+        return 1 - self.floor
+
+    def power(self, rows: int, *, improvement: float, beyond: float, level: float) -> float:
+        """Exact: the binomial distribution's tail from the fewest right rows that are shown to lie above the floor.
+
+        Both `improvement` and `beyond` count from the floor.
+        """
+        least = self.floor + beyond
+        wanted = stats.binom.isf((1 - level) / 2, rows, least) + 1 if least > 0 else 1.0
+        return float(stats.binom.sf(wanted - 1, rows, min(self.floor + improvement, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)

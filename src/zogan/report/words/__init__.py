@@ -47,6 +47,10 @@ class Words:
         """1,234.5; what rounds to 0 has no sign"""
         return f"{value:z,.{digits}f}".replace("-", "−")
 
+    def small_number(self, value: float) -> str:
+        """0.025 or 0.00125: as many decimals as it has."""
+        return f"{value:.6g}"
+
     def signed(self, value: float, digits: int = 0) -> str:
         """+4.2, −4.2 or 0.0"""
         return f"{value:+,.{digits}f}".replace("-", "−") if round(value, digits) else self.number(value, digits)

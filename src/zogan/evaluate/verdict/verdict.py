@@ -1,0 +1,142 @@
+"""What verdict.json holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from zogan.config import Against
+from zogan.errors import RunError
+from zogan.evaluate.evaluation import Count
+from zogan.evaluate.statistics import Claim, Method
+from zogan.patch.meta import Sha256
+
+NAME = "verdict.json"
+
+Outcome = Literal["accepted", "rejected", "undecided"]
+
+Why = Literal["not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach"]
+"""Why no number of rows decides a clause: it was not measured; its rows give no figure; they are all alike, so that
+chance is not known; the figure lies just on the threshold; the chance lies in the seeds; it would take over ten million
+rows."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clause(_Part):
+    """One clause of the protocol.
+
+    Attributes:
+        kind: the claim, a slice's floor, or a limit.
+        name: of the slice or limit; of the figure for the claim.
+        value: what was measured: the difference for a claim, the figure on the slice, or what is limited.
+        low, high: ends of its interval at the protocol's level.
+        method: of the interval.
+        threshold: what the value is held against, in the same unit.
+        rows: on which it was measured.
+        p_value: one-sided, that the clause holds.
+        p_adjusted: the same by Holm's correction over the claim and all slices; accepted at half of alpha or less.
+        p_against, p_against_adjusted: likewise that it does not hold; rejected at half of alpha or less.
+        more_rows: where undecided, how many more rows like these would decide it, 80 % of the time.
+        why: where undecided and no number of rows is given, why not.
+    """
+
+    kind: Literal["claim", "slice", "limit"]
+    name: str
+    outcome: Outcome
+    value: FiniteFloat | None
+    low: FiniteFloat | None = None
+    high: FiniteFloat | None = None
+    method: Method | None = None
+    threshold: FiniteFloat
+    rows: Count | None = None
+    p_value: FiniteFloat | None = None
+    p_adjusted: FiniteFloat | None = None
+    p_against: FiniteFloat | None = None
+    p_against_adjusted: FiniteFloat | None = None
+    more_rows: Count | None = None
+    why: Why | None = None
+
+
+class Reason(_Part):
+    """Why a verdict is exploratory; `values` are what its sentence tells."""
+
+    kind: Literal["never_frozen", "frozen_late", "uncounted", "key", "rows", "order", "slice"]
+    values: dict[str, str | int] = {}
+
+
+class Standing(_Part):
+    """Whether a verdict confirms, or only explores.
+
+    Attributes:
+        exploratory: why it confirms nothing; empty where it does.
+        frozen_at: UTC; null where no protocol is frozen.
+        looks: how often a patch was measured on these test rows since.
+    """
+
+    exploratory: tuple[Reason, ...]
+    frozen_at: str | None
+    looks: Count
+
+
+class Spoken(_Part):
+    """A verdict in one language: as a whole, each clause, and how it stands."""
+
+    verdict: str
+    clauses: tuple[str, ...]
+    standing: tuple[str, ...]
+
+
+class Verdict(_Part):
+    """What a protocol says of a patch.
+
+    Attributes:
+        outcome: accepted where every clause is, rejected where one is, else undecided.
+        exploratory: the protocol or the test rows are not those that were frozen in time.
+        rival, after: the figure of what is held against, and of the patch.
+        more_rows: where undecided, test rows beyond those at hand that would decide all of it, 80 % of the time; null
+            where no number would.
+        protocol: SHA-256 of the protocol, as `patch` is of the patch and `test` of the test rows.
+        sentences: by language.
+    """
+
+    format: Literal[1] = 1
+    outcome: Outcome
+    exploratory: bool
+    metric: str
+    higher_is_better: bool
+    against: Against
+    seeds: tuple[int, ...]
+    claim: Claim
+    margin: FiniteFloat
+    alpha: FiniteFloat
+    level: FiniteFloat = Field(description="of the intervals")
+    rival: FiniteFloat
+    after: FiniteFloat
+    clauses: tuple[Clause, ...]
+    more_rows: Count | None
+    standing: Standing
+    protocol: Sha256
+    patch: Sha256
+    test: Sha256
+    sentences: dict[Literal["en", "ja"], Spoken] = {}
+
+    def dumps(self) -> str:
+        """The text of verdict.json: strict JSON, no NaN."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> Verdict:
+        """Read verdict.json.
+
+        Raises:
+            RunError: no such file, or not what `dumps` writes.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None
