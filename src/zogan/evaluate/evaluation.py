@@ -30,7 +30,7 @@ class Figure(_Part):
     value: FiniteFloat
     low: FiniteFloat
     high: FiniteFloat
-    method: Literal["bca", "percentile", "score", "none"] = Field(description="of the interval")
+    method: Literal["bca", "percentile", "basic", "score", "none"] = Field(description="of the interval")
 
 
 class Difference(Figure):

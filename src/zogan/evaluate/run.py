@@ -65,7 +65,7 @@ def evaluate(
         )
     given = [one for one in (before, patch) if one is not None]
     for one in given:
-        _made_for(job, one)
+        made_for(job, one)
     if adapt is None and any(one.adapters for one in given):
         raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
     held = hold(job, to_evaluate(job, split, given), progress=progress)
@@ -102,7 +102,7 @@ def _predict(
     rows, settings = getattr(job.splits, split), job.config.evaluate
     if patch is None:
         return job.task.predict(model, rows, settings, progress, enter)
-    _has_head(job, model, patch)
+    has_head(job, model, patch)
     names = job.task.tensor_names(model)
     patch.apply(model, names)
     if not patch.adapters:
@@ -113,7 +113,12 @@ def _predict(
     return job.task.predict(adapt(model, patch), rows, settings, progress, enter)
 
 
-def _made_for(job: Job, patch: Patch) -> None:
+def made_for(job: Job, patch: Patch) -> None:
+    """Refuse a patch of another task.
+
+    Raises:
+        ModelError: what it was made for is not the job's.
+    """
     for key, value in job.task.describe().items():
         if key not in _MAY_DIFFER and patch.meta.task.get(key, value) != value:
             raise ModelError(
@@ -123,7 +128,12 @@ def _made_for(job: Job, patch: Patch) -> None:
             )
 
 
-def _has_head(job: Job, model: nn.Module, patch: Patch) -> None:
+def has_head(job: Job, model: nn.Module, patch: Patch) -> None:
+    """Refuse a patch without the head that the job's task needs.
+
+    Raises:
+        ModelError: it lacks a tensor.
+    """
     for name in job.task.head(model):
         if name not in patch.tensors:
             raise ModelError(f"the patch holds no {name!r}, which this task needs", where=patch.digest[:12])
