@@ -40,7 +40,7 @@ def test_case_spacing_and_punctuation() -> None:
 def test_japanese_width_and_kana() -> None:
     assert every("width", "ABC 12") == {"ABC 12"}
     assert every("width", "ガスABCの件") == {"ガスＡＢＣの件", "ｶﾞｽABCの件"}
-    assert every("kana", "ケーキを買う") == {"けーきを買う"} or every("kana", "ケーキを買う") == {"ケーキを買う"}
+    assert every("kana", "ケーキを買う") == {"けーきを買う"}
     assert every("kana", "カメラを買う") == {"かめらを買う"}
     assert every("kana", "ありがとう") == {"アリガトウ"}
     assert every("kana", "plain") == {"plain"}

@@ -18,7 +18,7 @@ from zogan.evaluate.probes.registry import probe
 from zogan.evaluate.probes.share import of_sums, share
 from zogan.evaluate.words import Words
 
-_TRIES = 20
+_TRIES = 200
 """Times that a candidate is drawn anew where it is one that is known."""
 
 

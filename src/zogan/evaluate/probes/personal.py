@@ -77,7 +77,7 @@ def _fits(kind: Kind, text: str) -> bool:
         return luhn(number) and len(set(number)) > 1 and number[0] in "23456"
     if kind == "my_number":
         return my_number(number) and len(set(number)) > 1
-    return kind == "email" or 9 <= len(number) <= 15
+    return kind == "email" or (9 <= len(number) <= 15 and len(set(number)) > 2)
 
 
 def digits(text: str) -> str:

@@ -16,7 +16,7 @@ Slip = Callable[[str, np.random.Generator], str]
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _SPACES = re.compile(r"[ \u3000]+")
 _JAPANESE = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uff66-\uff9f]")
-_HIRAGANA, _KATAKANA = re.compile(r"[\u3041-\u3096]{2,}"), re.compile(r"[\u30a1-\u30f6]{2,}")
+_HIRAGANA, _KATAKANA = re.compile(r"[\u3041-\u3096]{2,}"), re.compile(r"[\u30a1-\u30f6][\u30a1-\u30f6ー]+")
 _KANA_APART = 0x30A1 - 0x3041
 _WIDE_APART = 0xFF01 - 0x21
 
@@ -90,7 +90,7 @@ def kana(text: str, generator: np.random.Generator) -> str:
         words = list(pattern.finditer(text))
         if words:
             word = words[generator.integers(len(words))]
-            other = "".join(chr(ord(char) + apart) for char in word[0])
+            other = "".join(char if char == "ー" else chr(ord(char) + apart) for char in word[0])
             return text[: word.start()] + other + text[word.end() :]
     return text
 
