@@ -36,7 +36,7 @@ def patch(job: Job, seed: int, **more: Any) -> Patch:
 def test_each_model_is_itself_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = planted_job(tmp_path, "classification")
     bench = Bench(job, patch(job, 1), before=None, production=patch(job, 2), adapt=lambda model, patch: model)
-    assert [bench.has(system) for system in ("base", "before", "after", "production")] == [True] * 4  # type: ignore[arg-type]
+    assert [bench.has(system) for system in ("base", "before", "after", "production")] == [True] * 4
     calls: list[int] = []
     plain = type(job.task).predict
 
@@ -45,7 +45,7 @@ def test_each_model_is_itself_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return plain(self, model, rows, *rest)
 
     monkeypatch.setattr(type(job.task), "predict", predict)
-    first = {system: bench.classes(system, bench.test).losses for system in ("before", "after", "production")}  # type: ignore[arg-type]
+    first = {system: bench.classes(system, bench.test).losses for system in ("before", "after", "production")}
     assert len({losses.tobytes() for losses in first.values()}) == 3
     assert bench.classes("after", bench.test) is bench.on_test("after")
     assert len(calls) == 3

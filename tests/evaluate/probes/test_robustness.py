@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_a_model_that_capitals_turn(job: Job) -> None:
     assert found.before is not None
     assert found.before.value == 0
     assert found.before.high > 0
-    lines = {(line[0], line[1]): line[2:] for line in found.tables[0].rows}
+    lines: dict[Any, Any] = {(line[0], line[1]): line[2:] for line in found.tables[0].rows}
     assert {kind for _, kind in lines} == {"typing", "case", "spacing", "punctuation"}
     assert lines["after", "case"] == (60, pytest.approx(2 / 3), 1.0, pytest.approx(1 / 3))
     assert lines["after", "typing"][1:] == (0.0, 1.0, 1.0)
@@ -63,12 +64,9 @@ def test_an_answer_is_asked_for_with_the_last_turn_changed(tmp_path: Path) -> No
     turns = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"), Message("assistant", "d"))
     row = DialogueRow(turns, Place("f", 1))
     assert text_of(row) == "c"
-    assert [one.content for one in with_text(row, "x").messages if isinstance(with_text(row, "x"), DialogueRow)] == [
-        "a",
-        "b",
-        "x",
-        "d",
-    ]
+    changed = with_text(row, "x")
+    assert isinstance(changed, DialogueRow)
+    assert [one.content for one in changed.messages] == ["a", "b", "x", "d"]
 
 
 def test_texts_without_a_place_for_a_slip(tmp_path: Path) -> None:
