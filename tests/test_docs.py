@@ -184,6 +184,8 @@ def values(annotation: Any, metadata: list[Any]) -> str:
         return values(get_args(annotation)[0], [item for part in parts for item in part])
     if get_origin(annotation) is tuple:
         return f"a list of {values(get_args(annotation)[0], [])}"
+    if get_origin(annotation) is dict or annotation is dict:
+        return "a mapping"
     if get_origin(annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(annotation))
     bounds = [item for item in metadata if isinstance(item, BaseMetadata)]

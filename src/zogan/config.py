@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -431,6 +431,166 @@ class ProtocolConfig(Section):
         return self
 
 
+class ProbeSection(Section):
+    """A probe's options. `true` runs it as it is, `false` leaves it out."""
+
+    run: bool = Field(True, description="whether it is run; the probe's name may be set to true or false instead")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _true_or_false(cls, given: Any) -> Any:
+        return {"run": given} if isinstance(given, bool) else {} if given is None else given
+
+
+class CalibrationConfig(ProbeSection):
+    """Classification: are rows as often right as the model is sure?"""
+
+    bins: Annotated[int, Field(ge=2)] = Field(15, description="of equally many rows, by how sure the model is")
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most expected calibration error, 0 to 1"
+    )
+
+
+class AbstentionConfig(ProbeSection):
+    """Classification: does the model know which rows to leave to people?"""
+
+    accuracy: Share = Field(0.95, description="accuracy wanted of the rows that are answered, 0 to 1")
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most area under the risk-coverage curve, 0 to 1"
+    )
+    out_of_scope: Path | None = Field(None, description="file of texts that none of the labels fits, in data.text")
+    precision: Share = Field(0.95, description="share wanted of the answered rows that are in scope, 0 to 1")
+    out_of_scope_limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most that the area under the ROC curve, of in scope against out of it, may lack of 1"
+    )
+
+
+RobustnessKind = Literal["typing", "case", "spacing", "punctuation", "width", "kana"]
+
+
+class RobustnessConfig(ProbeSection):
+    """Do slips that a reader passes over turn the answer?"""
+
+    kinds: Annotated[tuple[RobustnessKind, ...], Field(min_length=1)] = Field(
+        get_args(RobustnessKind),
+        description="what is slipped in: a typing slip, other case, other spacing, other closing punctuation, other "
+        "width (Japanese), the other kana (Japanese)",
+    )
+    rows: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="test rows, drawn by probes.seed; 200 where absent (generation, which answers each: 20)"
+    )
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="most answers that turn, 0 to 1")
+
+
+class ChurnConfig(ProbeSection):
+    """Which rows were right before, and are wrong now?"""
+
+    patch: Path | None = Field(None, description="the patch in use, compared with too; protocol.patch where absent")
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most rows that go from right to wrong, 0 to 1; against each that is compared with"
+    )
+
+
+class ForgettingConfig(ProbeSection):
+    """What has the model lost of what it was before?"""
+
+    text: Path | None = Field(
+        None,
+        description="general text: a .txt file with one a line, or a data file with column data.text (generation: "
+        "data.prompt); sentences that come with zogan where absent",
+    )
+    limit: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="most that it may lose: nats a token (generation), share of the ten nearest neighbours "
+        "(classification)",
+    )
+
+
+class GroupsConfig(ProbeSection):
+    """Is it worse for some people than for others?"""
+
+    columns: tuple[str, ...] = Field((), description="of the test file; the rows of each value are a group")
+    least: Annotated[int, Field(ge=2)] = Field(20, description="rows; smaller groups are listed and not compared")
+    limit: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="most gap between two groups, in the unit of the protocol's figure"
+    )
+    swaps: dict[Text, Text] = Field(
+        {}, description="words that must not matter, each with what it is changed for and back, such as {he: she}"
+    )
+    swap_limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most answers that turn with such a word, 0 to 1"
+    )
+
+
+class CanaryConfig(Section):
+    """A made-up row that was put among the training rows, to see whether it can be got out again."""
+
+    prompt: str = Field(description="as it stands in the row")
+    response: str = Field(description="as it stands in the row, with the secret in it")
+    secret: Annotated[str, Field(min_length=1)] = Field(
+        description="part of the response: its digits and letters are what others are drawn for"
+    )
+
+    @model_validator(mode="after")
+    def _the_secret_is_in_the_response(self) -> CanaryConfig:
+        if self.secret not in self.response:
+            raise ValueError(f"secret {self.secret!r} does not stand in the response")
+        if not any(char.isascii() and char.isalnum() for char in self.secret):
+            raise ValueError(f"secret {self.secret!r} has neither digit nor letter (a-z) to draw another for")
+        return self
+
+
+class MemorisationConfig(ProbeSection):
+    """Generation: does it give training responses back word for word?"""
+
+    rows: Annotated[int, Field(ge=2)] = Field(50, description="training rows, drawn by probes.seed, that are asked")
+    words: Annotated[int, Field(ge=2)] = Field(
+        8, description="in a row that count as word for word (characters where words have no spaces)"
+    )
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="most of the responses' runs of so many words that are given back, 0 to 1"
+    )
+    canaries: tuple[CanaryConfig, ...] = Field((), description="rows that were planted among the training rows")
+    candidates: Annotated[int, Field(ge=10)] = Field(500, description="other secrets that each canary is held against")
+    canary_limit: Annotated[float, Field(ge=0)] | None = Field(None, description="most exposure of a canary, bits")
+
+
+class LeakageConfig(ProbeSection):
+    """Generation: do answers hold personal data?"""
+
+    allow: tuple[str, ...] = Field(
+        (), description="regular expressions; what one fits as a whole is no leak, such as your own hotline"
+    )
+    limit: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="most answers that hold any, 0 to 1")
+
+    @field_validator("allow")
+    @classmethod
+    def _are_expressions(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            try:
+                re.compile(one)
+            except re.error as error:
+                raise ValueError(f"{one!r} is no regular expression: {error}") from None
+        return given
+
+
+class ProbesConfig(Section):
+    """Used by `zogan probe`: what is looked for in a patch beside its figures; see docs/probes.md."""
+
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of what probes draw: rows, slips, other secrets")
+    calibration: CalibrationConfig = CalibrationConfig()
+    abstention: AbstentionConfig = AbstentionConfig()
+    robustness: RobustnessConfig = RobustnessConfig()
+    churn: ChurnConfig = ChurnConfig()
+    forgetting: ForgettingConfig = ForgettingConfig()
+    groups: GroupsConfig = GroupsConfig()
+    memorisation: MemorisationConfig = MemorisationConfig()
+    leakage: LeakageConfig = LeakageConfig()
+    others: dict[str, dict[str, Any] | bool] = Field(
+        {}, description="probes that other packages add: name to their options, or false to leave one out"
+    )
+
+
 class CostConfig(Section):
     """What an hour of this machine costs; estimates are given in money too where it is known."""
 
@@ -517,6 +677,7 @@ class Config(Section):
     adapters: AdaptersConfig = AdaptersConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     protocol: ProtocolConfig = ProtocolConfig()
+    probes: ProbesConfig = ProbesConfig()
     cost: CostConfig = CostConfig()
     search: SearchConfig = SearchConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
@@ -540,6 +701,11 @@ class Config(Section):
         if self.budget.time is not None and self.budget.depth != "auto":
             raise ValueError("budget.time chooses the depth: leave budget.depth at auto, or leave budget.time out")
         return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the test rows that something reads beside what a row is, each once."""
+        return tuple(dict.fromkeys((*self.protocol.columns, *self.probes.groups.columns)))
 
     @property
     def second_stage(self) -> bool:
@@ -787,4 +953,10 @@ def _resolve(config: Config, folder: Path) -> Config:
     search = config.search.model_copy(update={"folder": absolute(config.search.folder)})
     protocol = config.protocol.model_copy(update={"patch": absolute(config.protocol.patch)})
     found = {"data": data, "model": model, "protocol": protocol, "search": search, "output": absolute(config.output)}
-    return config.model_copy(update=found)
+    return config.model_copy(update={**found, "probes": _probes(config.probes, absolute)})
+
+
+def _probes(given: ProbesConfig, absolute: Callable[[Path | None], Path | None]) -> ProbesConfig:
+    paths = {"abstention": "out_of_scope", "churn": "patch", "forgetting": "text"}
+    found = {name: {key: absolute(getattr(getattr(given, name), key))} for name, key in paths.items()}
+    return given.model_copy(update={name: getattr(given, name).model_copy(update=new) for name, new in found.items()})

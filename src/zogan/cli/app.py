@@ -18,6 +18,7 @@ from zogan.cli import (
     init,
     patch,
     pilot,
+    probe,
     protocol,
     report,
     search,
@@ -56,7 +57,22 @@ def _zogan(
 ) -> None: ...
 
 
-for _verb in (init, demo, data, estimate, protocol, search, pilot, select, tune, evaluate, verdict, report, patch):
+for _verb in (
+    init,
+    demo,
+    data,
+    estimate,
+    protocol,
+    search,
+    pilot,
+    select,
+    tune,
+    evaluate,
+    verdict,
+    probe,
+    report,
+    patch,
+):
     _verb.register(app)
 
 

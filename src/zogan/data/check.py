@@ -54,7 +54,7 @@ def check(config: Config, *, token_length: Callable[[Row], int] | None = None, l
         limit: tokens that the model reads.
     """
     try:
-        files = read_files(config.data, config.task, columns=config.protocol.columns)
+        files = read_files(config.data, config.task, columns=config.columns)
     except DataError as error:
         what = f"{error.where}: {error.what}" if error.where else error.what
         broken = finding("file", "error", what, [], f"the run stops; {error.todo or 'mend the file'}", count=1)

@@ -24,7 +24,7 @@ def load(config: Config) -> Splits:
         DataError: a file or column is missing, rows cannot be read (unless `data.unreadable` is skip), labels
             are unknown (unless `data.unknown_labels` is drop), or too few rows are left.
     """
-    files = read_files(config.data, config.task, columns=config.protocol.columns)
+    files = read_files(config.data, config.task, columns=config.columns)
     splits, refused = prepare(files, config.data, folds=config.train.folds is not None)
     if refused:
         raise _refusal(refused[0])

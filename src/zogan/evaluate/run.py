@@ -114,7 +114,7 @@ def measure(
         )
     given = [one for one in (before, patch, *(one for pair in pairs for one in pair)) if one is not None]
     for one in given:
-        _made_for(job, one)
+        made_for(job, one)
     if adapt is None and any(one.adapters for one in given):
         raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
     held = hold(job, to_evaluate(job, split, given), progress=progress)
@@ -176,7 +176,7 @@ class _Predicting:
         model = self._model
         if patch is None:
             return self._predict(model)
-        _has_head(job, model, patch)
+        has_head(job, model, patch)
         names = job.task.tensor_names(model)
         patch.apply(model, names)
         if not patch.adapters:
@@ -224,7 +224,12 @@ class _Clock:
         self.progress.note(message)
 
 
-def _made_for(job: Job, patch: Patch) -> None:
+def made_for(job: Job, patch: Patch) -> None:
+    """Refuse a patch of another task.
+
+    Raises:
+        ModelError: what it was made for is not the job's.
+    """
     for key, value in job.task.describe().items():
         if key not in _MAY_DIFFER and patch.meta.task.get(key, value) != value:
             raise ModelError(
@@ -234,7 +239,12 @@ def _made_for(job: Job, patch: Patch) -> None:
             )
 
 
-def _has_head(job: Job, model: nn.Module, patch: Patch) -> None:
+def has_head(job: Job, model: nn.Module, patch: Patch) -> None:
+    """Refuse a patch without the head that the job's task needs.
+
+    Raises:
+        ModelError: it lacks a tensor.
+    """
     for name in job.task.head(model):
         if name not in patch.tensors:
             raise ModelError(f"the patch holds no {name!r}, which this task needs", where=patch.digest[:12])

@@ -98,3 +98,20 @@ def test_what_the_metric_cannot_be_is_refused(tmp_path: Path, keys: dict[str, An
 def test_figures_without_a_bound_have_any_margin(tmp_path: Path) -> None:
     config = make_config(tmp_path, "generation", protocol={"metric": "perplexity", "margin": 200})
     assert deciding(config).name == "perplexity"
+
+
+def test_probes_with_a_limit_belong_to_it(tmp_path: Path) -> None:
+    write_project(tmp_path, "own head")
+    cache = tmp_path / "cache"
+    without, off, limited = (
+        in_full(open_job(tiny_config(tmp_path, *overrides), cache=cache))
+        for overrides in (
+            ("probes.churn.patch=some.safetensors",),
+            ("probes.churn={run: false, limit: 0.1}",),
+            ("probes.churn={patch: some.safetensors, limit: 0.1}", "probes.seed=3"),
+        )
+    )
+    assert without.probes == off.probes == {}
+    assert without.digest == off.digest != limited.digest
+    assert "probes" not in without.dumps()
+    assert limited.probes == {"churn": {"seed": 3, "run": True, "limit": 0.1}}

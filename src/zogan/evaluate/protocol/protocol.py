@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_serializer
 
-from zogan.config import Against, Config, LimitsConfig, RollbackConfig, SliceConfig
+from zogan.config import Against, Config, LimitsConfig, ProbesConfig, ProbeSection, RollbackConfig, SliceConfig
 from zogan.errors import ConfigError, nearest
 from zogan.evaluate.metrics import Metric, metrics
 from zogan.patch.meta import Sha256, canonical
@@ -24,6 +26,7 @@ class Protocol(BaseModel):
         patch: against production, digest of the patch in use; else None.
         correction: of `alpha` over the claim and the slices' floors. Holm, Scand. J. Statist. 6 (1979) 65.
         answers: generation: test rows that are answered; None for classification, as is `max_new_tokens`.
+        probes: options of those that have a limit, without the files that they read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,10 +46,17 @@ class Protocol(BaseModel):
     rollback: tuple[RollbackConfig, ...]
     answers: int | None
     max_new_tokens: int | None
+    probes: dict[str, dict[str, Any]] = {}
 
     def dumps(self) -> str:
         """Canonical JSON: keys sorted, no spaces."""
         return canonical(self.model_dump(mode="json"))
+
+    @model_serializer(mode="wrap")
+    def _without_probes_that_are_none(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        # Protocols that were frozen before there were any keep their hash.
+        tree = handler(self)
+        return tree if self.probes else {key: value for key, value in tree.items() if key != "probes"}
 
     @property
     def digest(self) -> str:
@@ -78,7 +88,20 @@ def in_full(job: Job) -> Protocol:
         rollback=given.rollback,
         answers=job.config.evaluate.answers if generation else None,
         max_new_tokens=job.config.evaluate.max_new_tokens if generation else None,
+        probes=_limited(job.config.probes),
     )
+
+
+def _limited(given: ProbesConfig) -> dict[str, dict[str, Any]]:
+    """The probes that are on and have a limit, each with all that its figure hangs on but files."""
+    found = {}
+    for name in type(given).model_fields:
+        section = getattr(given, name)
+        if isinstance(section, ProbeSection) and section.run:
+            options = {key: value for key, value in section if not isinstance(value, Path)}
+            if any(key.endswith("limit") and value is not None for key, value in options.items()):
+                found[name] = {"seed": given.seed, **section.model_dump(mode="json", include=set(options))}
+    return found
 
 
 def deciding(config: Config) -> Metric:

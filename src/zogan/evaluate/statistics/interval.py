@@ -7,7 +7,7 @@ from typing import Literal
 
 from zogan.errors import ConfigError
 
-Method = Literal["bca", "percentile", "score", "exact", "seeds", "none"]
+Method = Literal["bca", "percentile", "basic", "score", "exact", "seeds", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,9 @@ class Interval:
         value: the figure over all rows.
         low: lower end.
         high: upper end.
-        method: bca; percentile where BCa is not defined or too dear; score where two systems are right or wrong; exact
-            where one is; seeds where several seeds are chance too; none where there are fewer than two rows.
+        method: bca; percentile where BCa is not defined or too dear; basic for a figure that chance raises; score where
+            two systems are right or wrong; exact where one is; seeds where several seeds are chance too; none where
+            there are fewer than two rows.
     """
 
     value: float

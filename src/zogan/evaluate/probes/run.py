@@ -1,0 +1,116 @@
+"""All probes over one patch: each model is loaded as seldom, and each row predicted as seldom, as can be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zogan.config import Config, ProbesConfig, ProbeSection
+from zogan.errors import ConfigError, nearest
+from zogan.evaluate.probes.bench import Bench, NotProbedError
+from zogan.evaluate.probes.reading import Probes, Reading
+from zogan.evaluate.probes.registry import BUILT_IN, Probe, find, names
+from zogan.evaluate.run import Adapt, made_for
+from zogan.patch import Patch
+from zogan.progress import Progress, Silent
+from zogan.tasks.job import Job, open_job
+from zogan.train.methods import load_adapters
+from zogan.train.need import to_evaluate
+from zogan.train.plan import plan_for
+
+
+def probe(
+    job: Config | Job,
+    patch: Patch,
+    *,
+    before: Patch | None = None,
+    production: Patch | None = None,
+    only: Sequence[str] | None = None,
+    adapt: Adapt | None = None,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> Probes:
+    """Look for harm in a patch, with the probes that `probes:` leaves on.
+
+    Args:
+        job: what was tuned, or its configuration.
+        patch: the result.
+        before: where the task has a new head, the patch of `method: head`; absent, probes look at the patch alone, or
+            do not run where they compare. Otherwise the base itself is what was before.
+        production: the patch in use; `probes.churn.patch`, then `protocol.patch`, where absent.
+        only: names of the probes to run, whatever the configuration leaves on; those of `probes:` where absent.
+        adapt: attaches adapters; PEFT's where absent.
+        cache: as in `open_job`.
+        progress: told of rows predicted.
+
+    Raises:
+        ConfigError: no such probe; the whole model does not fit into the memory.
+        ModelError: a patch of another task.
+        IntegrityError: a patch of another base.
+        DataError: a file that a probe reads cannot be read.
+    """
+    progress = progress or Silent()
+    if isinstance(job, Config):
+        job = open_job(job, cache=cache, progress=progress)
+    wanted = _wanted(job.config.probes, only)
+    in_use = job.config.probes.churn.patch or job.config.protocol.patch
+    if production is None and in_use is not None:
+        production = Patch.load(in_use)
+    for one in (before, patch, production):
+        if one is not None:
+            made_for(job, one)
+    _fits(job, [one for one in (before, patch, production) if one is not None])
+    bench = Bench(job, patch, before=before, production=production, adapt=adapt or load_adapters, progress=progress)
+    readings: list[Reading] = []
+    skipped: dict[str, str] = {}
+    for found in wanted:
+        if job.config.task not in found.tasks:
+            skipped[found.name] = f"for {' and '.join(found.tasks)}"
+            continue
+        try:
+            readings += found.look(bench, _options(job.config.probes, found.name))
+        except NotProbedError as reason:
+            skipped[found.name] = str(reason)
+    return Probes(
+        task=job.config.task,
+        patch=patch.digest,
+        before_is=None if not bench.has("before") else "base" if before is None else "head_only",
+        rows=len(bench.test),
+        level=bench.settings.level,
+        seed=bench.seed,
+        readings=tuple(readings),
+        skipped=skipped,
+    )
+
+
+def _wanted(given: ProbesConfig, only: Sequence[str] | None) -> list[Probe]:
+    """The probes to run, in their order."""
+    known = names()
+    for name in (*given.others, *(only or ())):
+        if name not in known:
+            raise ConfigError(f"no probe is called {name!r}", where="probes", todo=nearest(name, known))
+    return [find(name) for name in known if (name in only if only is not None else _is_on(given, name))]
+
+
+def _is_on(given: ProbesConfig, name: str) -> bool:
+    if name not in BUILT_IN:
+        return given.others.get(name) is not False
+    section: ProbeSection = getattr(given, name)
+    return section.run
+
+
+def _options(given: ProbesConfig, name: str) -> Any:
+    """A section of the configuration, or another package's options as they were given."""
+    if name in BUILT_IN:
+        return getattr(given, name)
+    options = given.others.get(name)
+    return options if isinstance(options, dict) else {}
+
+
+def _fits(job: Job, patches: Sequence[Patch]) -> None:
+    """Probes read rows that no cache knows: they need the whole model."""
+    need = to_evaluate(job, "test", patches)
+    if plan_for(job, need) is not None:
+        todo = "Give budget.memory more, or probe on a larger machine"
+        raise ConfigError("probes need the whole model in memory", where="budget.memory", todo=todo)
