@@ -36,6 +36,7 @@ ALWAYS = {
     "data.json",
     "patch.safetensors",
     "metrics.jsonl",
+    "predictions.safetensors",
     "evaluation.json",
     "costs.json",
     "estimate.json",
@@ -45,7 +46,13 @@ ALWAYS = {
     "checkpoint/best.safetensors",
 }
 PAGES = {"report.html", "report.ja.html"}
-SAME_AFTER_A_KILL = ("selection.safetensors", "before.safetensors", "patch.safetensors", "evaluation.json")
+SAME_AFTER_A_KILL = (
+    "selection.safetensors",
+    "before.safetensors",
+    "patch.safetensors",
+    "predictions.safetensors",
+    "evaluation.json",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +106,7 @@ def test_a_run_leaves_every_file_and_a_second_call_keeps_them(tmp_path: Path, ki
     before, selection, report = kind == "new head", method == "sparse", method == "sparse"
     until: Until = "report" if report else "evaluate"  # the pages take longer than all the rest
     run = pilot(config, until=until)
-    stages = [*["select"] * selection, *["head_only"] * before, "tune", "evaluate"]
+    stages = [*["select"] * selection, *["head_only"] * before, "tune", "predict", "evaluate"]
     told: dict[str, str] = {"report": "done"} if report else {}
     assert run.stages == dict.fromkeys(stages, "done") | told
     files = contents(run.folder)
@@ -139,7 +146,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "project"))
 
 
-ALL = frozenset({"select", "head_only", "tune", "evaluate"})
+ALL = frozenset({"select", "head_only", "tune", "predict", "evaluate"})
 
 
 @pytest.mark.parametrize(
@@ -148,15 +155,15 @@ ALL = frozenset({"select", "head_only", "tune", "evaluate"})
         (("language=ja", "train.checkpoint_seconds=0"), set()),
         (("evaluate.resamples=200",), {"evaluate"}),
         # The validation rows run in batches of this size too, and rounding may move the best epoch.
-        (("evaluate.batch_size=5",), {"head_only", "tune", "evaluate"}),
-        (("evaluate.tokens_per_batch=60",), {"head_only", "tune", "evaluate"}),
-        (("train.epochs=2",), {"tune", "evaluate"}),
-        (("train.rate=0.001",), {"tune", "evaluate"}),
-        (("train.warmup=0",), {"head_only", "tune", "evaluate"}),
-        (("budget.density=0.01",), {"select", "tune", "evaluate"}),
-        (("train.batch_size=6",), {"select", "tune", "evaluate"}),
-        (("train.tokens_per_batch=60",), {"select", "tune", "evaluate"}),
-        (("regularize.decay=1",), {"tune", "evaluate"}),
+        (("evaluate.batch_size=5",), {"head_only", "tune", "predict", "evaluate"}),
+        (("evaluate.tokens_per_batch=60",), {"head_only", "tune", "predict", "evaluate"}),
+        (("train.epochs=2",), {"tune", "predict", "evaluate"}),
+        (("train.rate=0.001",), {"tune", "predict", "evaluate"}),
+        (("train.warmup=0",), {"head_only", "tune", "predict", "evaluate"}),
+        (("budget.density=0.01",), {"select", "tune", "predict", "evaluate"}),
+        (("train.batch_size=6",), {"select", "tune", "predict", "evaluate"}),
+        (("train.tokens_per_batch=60",), {"select", "tune", "predict", "evaluate"}),
+        (("regularize.decay=1",), {"tune", "predict", "evaluate"}),
         (("train.seed=1",), ALL),
     ],
     ids=lambda value: ",".join(value) if isinstance(value, tuple) else "",
@@ -211,12 +218,14 @@ def another_name(project: Path) -> None:
         (other_tokenizer, ALL),
         (other_weights, ALL),
         (other_pooling, ALL),
-        # The examples of evaluation.json name their rows by line.
-        (blank_line_first, {"evaluate"}),
+        # Predictions and examples name their rows by line.
+        (blank_line_first, {"predict", "evaluate"}),
         (another_name, set()),
         (lambda project: (project / "run" / "selection.safetensors").write_bytes(b""), {"select"}),
-        (lambda project: (project / "run" / "patch.safetensors").unlink(), {"tune", "evaluate"}),
+        (lambda project: (project / "run" / "patch.safetensors").unlink(), {"tune", "predict", "evaluate"}),
         (lambda project: (project / "run" / "evaluation.json").write_text("{}"), {"evaluate"}),
+        (lambda project: (project / "run" / "predictions.safetensors").write_bytes(b""), {"predict"}),
+        (lambda project: (project / "run" / "predictions.safetensors").unlink(), {"predict"}),
         (lambda project: (project / "run" / "costs.json").unlink(), ALL),
     ],
 )
@@ -228,7 +237,10 @@ def test_a_changed_file_redoes_what_reads_it_and_no_more(
     assert {name for name, status in run.stages.items() if status == "done"} == again
     if again < ALL:
         unbroken, now = results(finished / "run"), results(project / "run")
-        assert {name for name in now if now[name] != unbroken[name]} <= {"evaluation.json"}
+        assert {name for name in now if now[name] != unbroken[name]} <= {
+            "predictions.safetensors",
+            "evaluation.json",
+        }
 
 
 def test_what_a_stage_says_it_does_not_read_changes_no_byte(project: Path) -> None:
@@ -251,12 +263,13 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
     for index, until in enumerate(files):
         run = pilot(tiny_config(tmp_path), until=until)
         assert [name for name in files if (run.folder / files[name]).is_file()] == list(files)[: index + 1]
-        assert list(run.stages) == list(files)[1 : index + 1]
+        assert [name for name in run.stages if name != "predict"] == list(files)[1 : index + 1]
 
 
 def test_a_new_patch_leaves_no_figures_of_the_old_one(project: Path) -> None:
     run = pilot(tiny_config(project, "train.epochs=1"), until="tune")
     assert not run.evaluation.exists()
+    assert not run.predictions.exists()
 
 
 def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Path) -> None:
@@ -284,9 +297,9 @@ def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Pat
 
 def test_another_method_in_the_folder_counts_its_own_stages_alone(project: Path) -> None:
     run = pilot(tiny_config(project, "method=full"))
-    assert run.stages == {"head_only": "kept", "tune": "done", "evaluate": "done", "report": "done"}
+    assert run.stages == {"head_only": "kept", "tune": "done", "predict": "done", "evaluate": "done", "report": "done"}
     costs = json.loads((run.folder / "costs.json").read_text())
-    assert costs["stages"].keys() == {"head_only", "tune", "evaluate"}
+    assert costs["stages"].keys() == {"head_only", "tune", "predict", "evaluate"}
 
 
 def test_the_same_project_gives_the_same_bytes_elsewhere(finished: Path, tmp_path: Path) -> None:
@@ -371,7 +384,13 @@ def test_kill_minus_nine_changes_no_byte(finished: Path, tmp_path: Path) -> None
             assert process.wait() == -signal.SIGKILL
         assert not (project / "run" / "patch.safetensors").exists()
     run = pilot(tiny_config(project), until="evaluate")
-    assert run.stages == {"select": "kept", "head_only": "kept", "tune": "done", "evaluate": "done"}
+    assert run.stages == {
+        "select": "kept",
+        "head_only": "kept",
+        "tune": "done",
+        "predict": "done",
+        "evaluate": "done",
+    }
     assert results(run.folder) == results(finished / "run")
     assert log(run.folder) == log(finished / "run")
 
@@ -514,6 +533,6 @@ def test_a_second_stage_goes_through_all_stages(tmp_path: Path, kind: Kind) -> N
         assert "A second stage went on from there" in run.report.read_text(encoding="utf-8")
     # Another wish concerns the tuning alone, and the fitted head not at all.
     other = pilot(tiny_config(tmp_path, "adapters.two_stage=never"), until="evaluate")
-    assert other.stages.pop("tune") == other.stages.pop("evaluate") == "done"
+    assert {other.stages.pop(name) for name in ("tune", "predict", "evaluate")} == {"done"}
     assert set(other.stages.values()) == {"kept"}
     assert not Patch.load(run.patch).adapters

@@ -13,7 +13,9 @@ from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, Regul
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate import evaluate
+from zogan.evaluate.predictions import keep, load, save
 from zogan.evaluate.protocol.sample import digest_of_test
+from zogan.evaluate.run import predict
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.report import write as write_report
@@ -93,7 +95,7 @@ def _plan(run: Run, job: Job, until: Until) -> None:
         plan_for(job, to_tune(job))
     if last >= _ORDER.index("tune") and head is not None and not run.before.exists():
         plan_for(head, to_tune(head))
-    if last >= _ORDER.index("evaluate") and not run.evaluation.exists():
+    if last >= _ORDER.index("evaluate") and not run.predictions.exists():
         plan_for(job, to_evaluate(job))
 
 
@@ -165,7 +167,8 @@ def _tune(run: Run, job: Job, progress: Progress) -> None:
         if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
             save_selection(tuned.selection, run.selection)
         tuned.patch.save(path)
-        run.evaluation.unlink(missing_ok=True)  # of the patch that this one replaces
+        for file in (run.predictions, run.evaluation):  # of the patch that this one replaces
+            file.unlink(missing_ok=True)
         return {
             "trainable": tuned.trainable,
             "model_parameters": tuned.parameters,
@@ -193,20 +196,34 @@ def _stands(run: Run) -> bool:
         return False
 
 
-def _evaluate(run: Run, job: Job, progress: Progress, *, looked: Looked | None = None) -> None:
+def _predict(run: Run, job: Job, progress: Progress) -> None:
+    """What both models say of the test rows: said once, and read by whatever measures it."""
+
     def make(path: Path) -> None:
         before = Patch.load(run.before) if "head_only" in run.stages else None
-        patch = Patch.load(run.patch)
-        evaluation = evaluate(job, patch, before=before, adapt=load_adapters, progress=progress)
-        if looked is not None:
-            looked(patch.digest, digest_of_test(job.splits.test))
-        path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        patch, rows = Patch.load(run.patch), job.splits.test
+        predicted = predict(job, patch, before=before, adapt=load_adapters, progress=progress)
+        save(keep(job, rows, predicted, before=before.digest if before else None, after=patch.digest), path)
 
-    reads = {**_reads(job), "patch": run.patch, "evaluate": job.config.evaluate.model_dump(mode="json")}
-    # Its examples name the rows by file and line.
+    asked = job.config.evaluate.model_dump(mode="json", exclude={"level", "resamples"})
+    reads = {**_reads(job), "patch": run.patch, "evaluate": asked}
     reads["places"] = [str(row.place) for row in job.splits.test]
     if "head_only" in run.stages:
         reads["before"] = run.before
+    run.stage("predict", run.predictions, reads, make)
+
+
+def _evaluate(run: Run, job: Job, progress: Progress, *, looked: Looked | None = None) -> None:
+    _predict(run, job, progress)
+
+    def make(path: Path) -> None:
+        kept = load(run.predictions)
+        evaluation = evaluate(job, predicted=kept.predicted(job.splits.test), progress=progress)
+        if looked is not None and kept.after is not None and kept.after.patch is not None:
+            looked(kept.after.patch, digest_of_test(job.splits.test))
+        path.write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    reads = {**_reads(job), "predictions": run.predictions, "evaluate": job.config.evaluate.model_dump(mode="json")}
     run.stage("evaluate", run.evaluation, reads, make)
 
 

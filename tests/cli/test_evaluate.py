@@ -13,7 +13,7 @@ from commands import printed_json, printed_text
 def test_json_is_evaluation_json_and_where_it_is(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tree = printed_json(["evaluate"], capsys)
     assert tree.pop("run") == str(tuned / "run")
-    assert tree.pop("stages") == {"select": "kept", "tune": "kept", "evaluate": "kept"}
+    assert tree.pop("stages") == {"select": "kept", "tune": "kept", "predict": "kept", "evaluate": "kept"}
     assert tree == json.loads((tuned / "run" / "evaluation.json").read_text(encoding="utf-8"))
 
 

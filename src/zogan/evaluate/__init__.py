@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from zogan.config import Config
     from zogan.evaluate.evaluation import Evaluation
+    from zogan.evaluate.predictions import Predicted
     from zogan.patch import Patch
     from zogan.tasks.job import Job
 
@@ -25,6 +26,7 @@ def evaluate(
     *,
     before: Patch | None = None,
     split: Literal["train", "validation", "test"] = "test",
+    predicted: Predicted | None = None,
     adapt: Callable[[nn.Module, Patch], nn.Module] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -32,4 +34,4 @@ def evaluate(
     """The model before and after, on the same rows. See `zogan.evaluate.run.evaluate`."""
     from zogan.evaluate.run import evaluate as run
 
-    return run(job, patch, before=before, split=split, adapt=adapt, cache=cache, progress=progress)
+    return run(job, patch, before=before, split=split, predicted=predicted, adapt=adapt, cache=cache, progress=progress)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from torch import nn
 
@@ -12,6 +11,7 @@ from zogan.config import Config
 from zogan.errors import ModelError, ZoganError
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.predictions import BeforeIs, Predicted
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.tasks.classification import Classification
@@ -32,6 +32,7 @@ def evaluate(
     *,
     before: Patch | None = None,
     split: Split = "test",
+    predicted: Predicted | None = None,
     adapt: Adapt | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
@@ -44,6 +45,7 @@ def evaluate(
         before: where the task has a new head, the patch of `method: head` to compare with. Otherwise absent: the
             base itself is what was before.
         split: which rows.
+        predicted: what `predict` gave for the same; absent, the models are run.
         adapt: attaches adapters; needed for patches that have them.
         cache: as in `open_job`.
         progress: told of rows predicted.
@@ -57,6 +59,29 @@ def evaluate(
     progress = progress or Silent()
     if isinstance(job, Config):
         job = open_job(job, cache=cache, progress=progress)
+    if predicted is None:
+        predicted = predict(job, patch, before=before, split=split, adapt=adapt, progress=progress)
+    return compare(
+        getattr(job.splits, split),
+        predicted.before,
+        predicted.after,
+        before_is=predicted.before_is,
+        split=split,
+        settings=job.config.evaluate,
+        seed=job.config.train.seed,
+    )
+
+
+def predict(
+    job: Job,
+    patch: Patch | None = None,
+    *,
+    before: Patch | None = None,
+    split: Split = "test",
+    adapt: Adapt | None = None,
+    progress: Progress = Silent(),
+) -> Predicted:
+    """What the model before and after say of the rows. Arguments and errors are those of `evaluate`."""
     if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
         raise ModelError(
             "this task has a new head, so that the base alone predicts nothing",
@@ -77,16 +102,8 @@ def evaluate(
         if before is not None and before.adapters:  # their modules cannot be taken out again
             model = job.task.model(seed=job.config.train.seed, dtype=job.dtype)
         second = _predict(job, model, patch, split, enter, adapt, progress)
-    before_is: Literal["base", "head_only"] = "base" if before is None else "head_only"
-    return compare(
-        getattr(job.splits, split),
-        first,
-        second,
-        before_is=before_is,
-        split=split,
-        settings=job.config.evaluate,
-        seed=job.config.train.seed,
-    )
+    before_is: BeforeIs = "base" if before is None else "head_only"
+    return Predicted(first, second, before_is)
 
 
 def _predict(

@@ -25,7 +25,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "evaluate", "report")
+_IN_ORDER = ("data", "select", "head_only", "tune", "predict", "evaluate", "report")
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,7 @@ WORDS: dict[str, str] = {
     "stage.select": "Choose the weights",
     "stage.head_only": "Train the output layer alone, to compare with",
     "stage.tune": "Tune them",
+    "stage.predict": "Let both models answer the test rows",
     "stage.evaluate": "Measure before and after",
     "stage.report": "Write this page",
     # where

@@ -113,6 +113,7 @@ WORDS: dict[str, str] = {
     "stage.select": "変更する重みの選択",
     "stage.head_only": "比較のため、出力層だけを学習",
     "stage.tune": "重みの学習",
+    "stage.predict": "両モデルによるテストデータの予測",
     "stage.evaluate": "変更前・変更後の測定",
     "stage.report": "報告書の作成",
     # where
