@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 import zogan
-from zogan.cli import data, demo, estimate, evaluate, init, patch, pilot, protocol, report, search, select, tune
+from zogan.cli import (
+    compare,
+    data,
+    demo,
+    estimate,
+    evaluate,
+    init,
+    patch,
+    pilot,
+    protocol,
+    report,
+    search,
+    select,
+    tune,
+)
 from zogan.cli.failure import Failure, report_failure, usage_failure
 
 app = typer.Typer(
@@ -42,7 +56,7 @@ def _zogan(
 ) -> None: ...
 
 
-for _verb in (init, demo, data, estimate, protocol, search, pilot, select, tune, evaluate, report, patch):
+for _verb in (init, demo, data, estimate, protocol, search, pilot, select, tune, evaluate, compare, report, patch):
     _verb.register(app)
 
 
