@@ -36,6 +36,7 @@ ALWAYS = {
     "data.json",
     "patch.safetensors",
     "metrics.jsonl",
+    "predictions.safetensors",
     "evaluation.json",
     "protocol.json",
     "costs.json",
@@ -46,7 +47,13 @@ ALWAYS = {
     "checkpoint/best.safetensors",
 }
 PAGES = {"report.html", "report.ja.html", "verdict.json"}
-SAME_AFTER_A_KILL = ("selection.safetensors", "before.safetensors", "patch.safetensors", "evaluation.json")
+SAME_AFTER_A_KILL = (
+    "selection.safetensors",
+    "before.safetensors",
+    "patch.safetensors",
+    "predictions.safetensors",
+    "evaluation.json",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -261,6 +268,7 @@ def test_a_new_patch_leaves_no_figures_of_the_old_one(project: Path) -> None:
     run = pilot(tiny_config(project, "train.epochs=1"), until="tune")
     assert not run.evaluation.exists()
     assert not run.verdict.exists()
+    assert not run.predictions.exists()
 
 
 def test_a_reselection_leaves_what_was_chosen_first_and_in_the_end(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from zogan.evaluate import evaluate
+from zogan.evaluate import compare_runs, evaluate
 from zogan.evaluate.probes import probe
 from zogan.search import search
 from zogan.select import select
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Patch", "attach", "check_labels", "detach", "estimate", "evaluate", "probe", "search", "select", "tune"]
+__all__ = [
+    "Patch",
+    "attach",
+    "check_labels",
+    "compare_runs",
+    "detach",
+    "estimate",
+    "evaluate",
+    "probe",
+    "search",
+    "select",
+    "tune",
+]
 
 # Imported when first asked for: torch takes seconds, `zogan --help` must not. `select`, `search` and `evaluate` are
 # packages too: imported above, the functions hold the names for good, and `from zogan.select.… import …` works on.

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from zogan.errors import IntegrityError, RunError
+from zogan.evaluate.predictions import NAME
 from zogan.train.meter import Cost, Meter
 
 Status = Literal["done", "kept"]
@@ -41,6 +42,7 @@ class Run:
     first = property(lambda self: self.folder / "selection-first.safetensors")
     before = property(lambda self: self.folder / "before.safetensors")
     patch = property(lambda self: self.folder / "patch.safetensors")
+    predictions = property(lambda self: self.folder / NAME)
     evaluation = property(lambda self: self.folder / "evaluation.json")
     verdict = property(lambda self: self.folder / "verdict.json")
     report = property(lambda self: self.folder / "report.html")

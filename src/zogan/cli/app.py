@@ -11,6 +11,7 @@ import typer
 
 import zogan
 from zogan.cli import (
+    compare,
     data,
     demo,
     estimate,
@@ -68,6 +69,7 @@ for _verb in (
     select,
     tune,
     evaluate,
+    compare,
     verdict,
     probe,
     report,

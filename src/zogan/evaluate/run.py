@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from torch import nn
 
@@ -15,6 +14,7 @@ from zogan.errors import ModelError, ZoganError
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
+from zogan.evaluate.predictions import BeforeIs, Predicted
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
@@ -39,11 +39,13 @@ class Measured:
 
     Attributes:
         evaluation: with evidence where a protocol was given.
+        predicted: what it was taken from.
         latency_ms: time to predict a row with the patch, in batches: to answer it where rows are answered; None where
             that was not the whole model's work.
     """
 
     evaluation: Evaluation
+    predicted: Predicted
     latency_ms: float | None
 
 
@@ -106,30 +108,14 @@ def measure(
     """
     if isinstance(job, Config):
         job = open_job(job, cache=cache, progress=progress)
-    if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
-        raise ModelError(
-            "this task has a new head, so that the base alone predicts nothing",
-            where=job.base.source,
-            todo="Pass before=, a patch made with method: head",
-        )
-    given = [one for one in (before, patch, *(one for pair in pairs for one in pair)) if one is not None]
-    for one in given:
-        made_for(job, one)
-    if adapt is None and any(one.adapters for one in given):
-        raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
-    held = hold(job, to_evaluate(job, split, given), progress=progress)
-    enter = held.enter(split)
-    predicting = _Predicting(job, held.model, split, enter, adapt, progress)
-    del held  # and with it the model, once another takes its place
-    first = predicting(before)
-    second = None if patch is None else predicting(patch)
-    latency_ms = predicting.latency_ms if patch is not None and enter is enter_nothing else None
-    before_is: Literal["base", "head_only"] = "base" if before is None else "head_only"
+    predicting = _predicting(job, patch, before, pairs, split, adapt, progress)
+    predicted = predicting.both(before, patch)
+    latency_ms = predicting.latency_ms if patch is not None and predicting.enter is enter_nothing else None
     evaluation = compare(
         getattr(job.splits, split),
-        first,
-        second,
-        before_is=before_is,
+        predicted.before,
+        predicted.after,
+        before_is=predicted.before_is,
         split=split,
         settings=job.config.evaluate,
         seed=job.config.train.seed,
@@ -144,7 +130,45 @@ def measure(
             seed=job.config.train.seed,
         )
         evaluation = evaluation.model_copy(update={"evidence": found})
-    return Measured(evaluation, latency_ms)
+    return Measured(evaluation, predicted, latency_ms)
+
+
+def predict(
+    job: Job,
+    patch: Patch | None = None,
+    *,
+    before: Patch | None = None,
+    split: Split = "test",
+    adapt: Adapt | None = None,
+    progress: Progress = Silent(),
+) -> Predicted:
+    """What the model before and after say of the rows. Arguments and errors are those of `evaluate`."""
+    return _predicting(job, patch, before, (), split, adapt, progress).both(before, patch)
+
+
+def _predicting(
+    job: Job,
+    patch: Patch | None,
+    before: Patch | None,
+    pairs: Sequence[Pair],
+    split: Split,
+    adapt: Adapt | None,
+    progress: Progress,
+) -> _Predicting:
+    """The model, as much of it as these patches change, after a look at whether they fit the job."""
+    if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
+        raise ModelError(
+            "this task has a new head, so that the base alone predicts nothing",
+            where=job.base.source,
+            todo="Pass before=, a patch made with method: head",
+        )
+    given = [one for one in (before, patch, *(one for pair in pairs for one in pair)) if one is not None]
+    for one in given:
+        made_for(job, one)
+    if adapt is None and any(one.adapters for one in given):
+        raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
+    held = hold(job, to_evaluate(job, split, given), progress=progress)
+    return _Predicting(job, held.model, split, held.enter(split), adapt, progress)
 
 
 class _Predicting:
@@ -161,6 +185,11 @@ class _Predicting:
         self.latency_ms = 0.0
         self._model, self._spent = model, False
         self._made: dict[str | None, Predictions] = {}
+
+    def both(self, before: Patch | None, patch: Patch | None) -> Predicted:
+        """Of the model before and, where there is a patch, after."""
+        before_is: BeforeIs = "base" if before is None else "head_only"
+        return Predicted(self(before), None if patch is None else self(patch), before_is)
 
     def __call__(self, patch: Patch | None) -> Predictions:
         """With the patch, or of the base itself."""

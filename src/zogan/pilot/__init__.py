@@ -12,6 +12,7 @@ from zogan.config import Config
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evidence import what_is_measured
+from zogan.evaluate.predictions import keep, save
 from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
@@ -185,7 +186,7 @@ def _tune(place: Place, job: Job, progress: Progress) -> None:
         if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
             save_selection(tuned.selection, place.selection)
         tuned.patch.save(path)
-        for stale in (run.evaluation, run.verdict):  # of the patch that this one replaces
+        for stale in (run.predictions, run.evaluation, run.verdict):  # of the patch that this one replaces
             stale.unlink(missing_ok=True)
         if place.seed is not None:
             return {"seconds_before": tuned.seconds_before}
@@ -269,6 +270,8 @@ def _evaluate(
         )
         if looked is not None:
             looked(patch.digest, digest_of_test(job.splits.test))
+        digest = None if before is None else before.digest
+        save(keep(job, job.splits.test, found.predicted, before=digest, after=patch.digest), run.predictions)
         path.write_text(found.evaluation.dumps(), encoding="utf-8")
         run.verdict.unlink(missing_ok=True)  # of the figures that these replace
         return {"latency_ms": found.latency_ms}

@@ -53,12 +53,17 @@ def sample(rows: Sequence[Row], slices: Sequence[SliceConfig]) -> Sample:
     Raises:
         DataError: a slice has no row.
     """
-    keys = tuple(hashlib.sha256(content(row)).hexdigest()[:KEY_DIGITS] for row in rows)
+    keys = tuple(row_key(row) for row in rows)
     parts = {}
     for name, places in members(rows, slices).items():
         text = "".join(keys[place] for place in places)
         parts[name] = SliceSample(rows=len(places), sha256=hashlib.sha256(text.encode()).hexdigest())
     return Sample(rows=len(rows), sha256=digest_of_test(rows), keys=keys, slices=parts)
+
+
+def row_key(row: Row) -> str:
+    """By which a test row is known without its text: see `Sample.keys`."""
+    return hashlib.sha256(content(row)).hexdigest()[:KEY_DIGITS]
 
 
 def digest_of_test(rows: Sequence[Row]) -> str:

@@ -1,0 +1,1 @@
+"""Two runs, patches or models on the same test rows."""
