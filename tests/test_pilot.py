@@ -220,12 +220,14 @@ def another_name(project: Path) -> None:
         (other_tokenizer, ALL),
         (other_weights, ALL),
         (other_pooling, ALL),
-        # The examples of evaluation.json name their rows by line.
+        # Predictions and examples name their rows by line.
         (blank_line_first, {"evaluate"}),
         (another_name, set()),
         (lambda project: (project / "run" / "selection.safetensors").write_bytes(b""), {"select"}),
         (lambda project: (project / "run" / "patch.safetensors").unlink(), {"tune", "evaluate"}),
         (lambda project: (project / "run" / "evaluation.json").write_text("{}"), {"evaluate"}),
+        (lambda project: (project / "run" / "predictions.safetensors").unlink(), {"evaluate"}),
+        (lambda project: (project / "run" / "predictions.safetensors").write_bytes(b"torn"), {"evaluate"}),
         (lambda project: (project / "run" / "costs.json").unlink(), ALL),
     ],
 )
@@ -237,7 +239,9 @@ def test_a_changed_file_redoes_what_reads_it_and_no_more(
     assert {name for name, status in run.stages.items() if status == "done"} == again
     if again < ALL:
         unbroken, now = results(finished / "run"), results(project / "run")
-        assert {name for name in now if now[name] != unbroken[name]} <= {"evaluation.json"}
+        assert now.keys() == unbroken.keys()
+        named = {"predictions.safetensors", "evaluation.json"} if change is blank_line_first else set()
+        assert {name for name in now if now[name] != unbroken[name]} <= named
 
 
 def test_what_a_stage_says_it_does_not_read_changes_no_byte(project: Path) -> None:

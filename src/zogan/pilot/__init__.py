@@ -12,7 +12,7 @@ from zogan.config import Config
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evidence import what_is_measured
-from zogan.evaluate.predictions import keep, save
+from zogan.evaluate.predictions import keep, load, save
 from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
@@ -280,7 +280,18 @@ def _evaluate(
     read["protocol"] = what_is_measured(protocol)
     # Its examples name the rows by file and line.
     read["places"] = [str(row.place) for row in job.splits.test]
+    if not _said(run):
+        run.evaluation.unlink(missing_ok=True)  # it is made again, and the predictions with it
     run.stage("evaluate", run.evaluation, read, make)
+
+
+def _said(run: Run) -> bool:
+    """Whether what the models said is kept whole."""
+    try:
+        load(run.predictions)
+    except IntegrityError:
+        return False
+    return True
 
 
 def _verdict(run: Run) -> None:
