@@ -14,10 +14,10 @@ from tiny_protocol import protocol
 from zogan.config import EvaluateConfig
 from zogan.data.rows import Place, Row, TextRow, dialogue
 from zogan.errors import RunError
-from zogan.evaluate import evidence as module
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
+from zogan.evaluate.metrics import metrics
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.statistics import RightOrWrong, Share, rows_needed
 from zogan.evaluate.verdict import tested
@@ -76,7 +76,7 @@ def _no_rows_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _metrics_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking for other packages' metrics takes ten times as long as the rest."""
-    monkeypatch.setattr(module, "metrics", cache(module.metrics))
+    monkeypatch.setattr("zogan.evaluate.evidence.metrics", cache(metrics))
 
 
 def outcomes(terms: Protocol, pair: Callable[[np.random.Generator], tuple[Any, Any]]) -> dict[str, float]:
