@@ -130,9 +130,9 @@ def test_at_its_default_it_leaves_no_mark_in_a_patch(folder: Path) -> None:
     digests = {kind: config_digest(open_with(folder, kind).config) for kind in ("none", "weights", "batches")}
     assert len(set(digests.values())) == 3
     before = open_with(folder, "none").config.model_dump(mode="json")
-    for key in ("balance", "folds", "head_start"):
+    for key in ("balance", "folds", "head_start", "head_warmup", "reselect", "reselect_share"):
         del before["train"][key]
-    for section in ("regularize", "adapters", "search"):
+    for section in ("regularize", "adapters", "search", "protocol", "probes"):
         del before[section]
     for section in ("output", "language", "evaluate", "data", "model", "cost"):
         del before[section]
