@@ -180,7 +180,7 @@ def plan(
             todo="Give --deviation, or --from RUN to take it from an earlier run's evaluation",
         )
     if difference is None and (given.claim == "non_inferiority" or given.margin):
-        difference = 0.0 if given.claim == "non_inferiority" else 2 * given.margin
+        difference = 0.0 if given.claim == "non_inferiority" else min(2 * given.margin, metric.most)
     most = metric.most if spread.known_unit else math.inf
     beyond: tuple[float, ...] = _BEYOND_OF_SHARE
     if isinstance(spread.design, Mean):
@@ -227,10 +227,12 @@ def _smallest(
     rows: int, design: RightOrWrong | Mean, claim: Claim, margin: float, level: float, power: float
 ) -> float | None:
     """The smallest true difference that the rows show: above the discordant share, all rows that differ are gained."""
-    if isinstance(design, RightOrWrong):
+    found, beyond = None, threshold(claim, margin)
+    if design.largest > beyond:
         found = smallest_improvement(design, rows, claim=claim, margin=margin, level=1 - level, power=power)
-        return found if found is not None else _all_gained(rows, design, threshold(claim, margin), level, power)
-    return smallest_improvement(design, rows, claim=claim, margin=margin, level=1 - level, power=power)
+    if found is None and isinstance(design, RightOrWrong):
+        found = _all_gained(rows, design, beyond, level, power)
+    return found
 
 
 def _all_gained(rows: int, design: RightOrWrong, beyond: float, level: float, power: float) -> float | None:
