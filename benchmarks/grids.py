@@ -89,6 +89,7 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     ("banking77", 50): {
         "ours": [
             at(32, 1e-3, 3, depth=3, head_rate=0.0005, start="logistic"),
+            at(32, 3e-3, 4, depth=3, head_rate=0.001, start="logistic"),
             at(32, 3e-3, 5, depth=3, head_rate=0.005),
             at(32, 3e-3, 5, depth="all", head_rate=0.005),
             at(16, 3e-3, 3, depth=3, head_rate=0.005),
