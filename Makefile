@@ -50,6 +50,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")
 	$(if $(DATA),$(CURVES) --only e2e-cleaned --rows 300 --budget-minutes 60,@echo "curves.py too")
 	$(if $(DATA),$(CURVES) --only banking77 --rows 10 --budget-minutes 40)
+	$(if $(DATA),$(BIN)/python benchmarks/searches.py --data $(DATA) --budget-minutes 60)
 
 bench-quick: $(VENV)/.run ## print the ratios of a step and of a small curve in under ten minutes
 	$(BIN)/python benchmarks/quick.py
