@@ -36,6 +36,10 @@ class _Measured:
     info: MetricInfo
     figures: tuple[Interval, ...]
 
+    @property
+    def difference(self) -> Difference:
+        return Difference.told(self.figures[2], higher_is_better=self.info.higher_is_better)
+
 
 def compare(
     rows: Sequence[Row],
@@ -77,9 +81,9 @@ def compare(
         level=settings.level,
         resamples=settings.resamples,
         metrics=tuple(one.info for one in measured),
-        before={one.info.name: _figure(one.figures[0]) for one in measured},
-        after={one.info.name: _figure(one.figures[1]) for one in measured} if after else None,
-        difference={one.info.name: _difference(one) for one in measured} if after else None,
+        before={one.info.name: Figure.of(one.figures[0]) for one in measured},
+        after={one.info.name: Figure.of(one.figures[1]) for one in measured} if after else None,
+        difference={one.info.name: one.difference for one in measured} if after else None,
         examples=_examples(rows, before, after),
         **_tables(before, after),
     )
@@ -116,18 +120,6 @@ def _measure(
         if not all(np.isfinite([each.value, each.low, each.high]).all() for each in one.figures):
             raise ZoganError("gives no finite figure on these rows", where=f"metric {name!r}")
     return [measured[name] for name in table if name in measured]
-
-
-def _figure(interval: Interval) -> Figure:
-    return Figure(value=interval.value, low=interval.low, high=interval.high, method=interval.method)
-
-
-def _difference(measured: _Measured) -> Difference:
-    interval = measured.figures[2]
-    better = None
-    if interval.method != "none" and not interval.low <= 0 <= interval.high:
-        better = (interval.low > 0) == measured.info.higher_is_better
-    return Difference(value=interval.value, low=interval.low, high=interval.high, method=interval.method, better=better)
 
 
 def _tables(before: Predictions, after: Predictions | None) -> dict[str, Any]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from zogan.config import Against
-from zogan.errors import RunError
-from zogan.evaluate.statistics import Method
+from zogan.evaluate.document import Document, Part
+from zogan.evaluate.statistics import Interval, Method
 
 Count = Annotated[int, Field(ge=0)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MetricInfo(_Part):
+class MetricInfo(Part):
     """A metric, and on how many rows it was taken."""
 
     name: str
@@ -26,7 +21,7 @@ class MetricInfo(_Part):
     rows: Count
 
 
-class Figure(_Part):
+class Figure(Part):
     """A figure and its confidence interval."""
 
     value: FiniteFloat
@@ -34,14 +29,27 @@ class Figure(_Part):
     high: FiniteFloat
     method: Method = Field(description="of the interval")
 
+    @staticmethod
+    def of(found: Interval) -> Figure:
+        """As an interval gives it."""
+        return Figure(value=found.value, low=found.low, high=found.high, method=found.method)
+
 
 class Difference(Figure):
     """After less before, on the same rows."""
 
     better: bool | None = Field(description="true, false, or null where the interval includes 0")
 
+    @staticmethod
+    def told(found: Interval, *, higher_is_better: bool) -> Difference:
+        """As an interval gives it, and whether that is better."""
+        better = None
+        if found.method != "none" and not found.low <= 0 <= found.high:
+            better = (found.low > 0) == higher_is_better
+        return Difference(value=found.value, low=found.low, high=found.high, method=found.method, better=better)
 
-class Matched(_Part):
+
+class Matched(Part):
     """Rows on which after and its rival were right or wrong: `gained` are those that after alone had right."""
 
     rows: Count
@@ -49,7 +57,7 @@ class Matched(_Part):
     lost: Count
 
 
-class Variances(_Part):
+class Variances(Part):
     """Where the chance of a figure of several seeds lies: between seeds, between rows, and in what is left."""
 
     number: Count = Field(description="of seeds")
@@ -66,7 +74,7 @@ class Estimate(Figure):
     variances: Variances | None = Field(None, description="where it is of several seeds")
 
 
-class SliceEvidence(_Part):
+class SliceEvidence(Part):
     """A slice: after by itself, and less its rival. Null where its rows give no figure."""
 
     rows: Count = Field(description="of the slice on which the figure is taken")
@@ -76,7 +84,7 @@ class SliceEvidence(_Part):
     matched: Matched | None
 
 
-class Evidence(_Part):
+class Evidence(Part):
     """What the clauses of the protocol are judged by: its one figure, on the same predictions.
 
     Attributes:
@@ -101,7 +109,7 @@ class Evidence(_Part):
     slices: dict[str, SliceEvidence]
 
 
-class ClassFigures(_Part):
+class ClassFigures(Part):
     """One label's figures, 0 to 1; support is its number of rows."""
 
     label: str
@@ -111,21 +119,21 @@ class ClassFigures(_Part):
     support: Count
 
 
-class ClassTable(_Part):
+class ClassTable(Part):
     """Of the model before and after."""
 
     before: tuple[ClassFigures, ...]
     after: tuple[ClassFigures, ...] | None
 
 
-class Confusion(_Part):
+class Confusion(Part):
     """Rows by truth (outer) and choice (inner), in the order of the labels; of the model before and after."""
 
     before: tuple[tuple[Count, ...], ...]
     after: tuple[tuple[Count, ...], ...] | None
 
 
-class ClassExample(_Part):
+class ClassExample(Part):
     """A row whose label came right or went wrong; `probability` is that of the label after."""
 
     place: str
@@ -136,7 +144,7 @@ class ClassExample(_Part):
     probability: FiniteFloat
 
 
-class TextExample(_Part):
+class TextExample(Part):
     """A row whose loss fell or rose: mean over its tokens, nats. Answers are greedy, null where not asked for."""
 
     place: str
@@ -148,14 +156,14 @@ class TextExample(_Part):
     loss_after: FiniteFloat
 
 
-class Examples(_Part):
+class Examples(Part):
     """Rows that changed most, the clearest first."""
 
     better: tuple[ClassExample | TextExample, ...] = ()
     worse: tuple[ClassExample | TextExample, ...] = ()
 
 
-class Evaluation(_Part):
+class Evaluation(Document):
     """Before and after on the same rows. `after` and `difference` are null where no patch was evaluated."""
 
     task: Literal["classification", "generation"]
@@ -173,19 +181,3 @@ class Evaluation(_Part):
     confusion: Confusion | None = None
     examples: Examples = Examples()
     evidence: Evidence | None = Field(None, description="for the protocol's clauses; test rows of a run alone")
-
-    def dumps(self) -> str:
-        """The text of evaluation.json: strict JSON, no NaN."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def load(cls, path: Path) -> Evaluation:
-        """Read evaluation.json.
-
-        Raises:
-            RunError: no such file, or not what `dumps` writes.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None

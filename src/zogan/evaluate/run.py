@@ -18,7 +18,6 @@ from zogan.evaluate.predictions import BeforeIs, Predicted
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
-from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job, Split, open_job
 from zogan.tasks.task import Enter, Predictions, enter_nothing
 from zogan.train.held import hold
@@ -156,7 +155,7 @@ def _predicting(
     progress: Progress,
 ) -> _Predicting:
     """The model, as much of it as these patches change, after a look at whether they fit the job."""
-    if isinstance(job.task, Classification) and not job.task.keeps_head and before is None:
+    if job.new_head and before is None:
         raise ModelError(
             "this task has a new head, so that the base alone predicts nothing",
             where=job.base.source,

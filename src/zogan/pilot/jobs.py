@@ -6,7 +6,6 @@ from typing import Any
 
 from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
 from zogan.errors import ConfigError
-from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 
 _BESIDE = (".json", ".txt", ".jinja", ".model")
@@ -28,7 +27,7 @@ HEAD_ONLY = {
 
 def head_job(job: Job) -> Job | None:
     """What fits the new head that is compared with; None where the base keeps its own, or has none."""
-    if not isinstance(job.task, Classification) or job.task.keeps_head:
+    if not job.new_head:
         return None
     return job.under(_head_only(job.config))
 

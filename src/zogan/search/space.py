@@ -99,7 +99,7 @@ def lora(job: Job) -> bool:
 
 def new_head(job: Job) -> bool:
     """A new head trains."""
-    return isinstance(job.task, Classification) and not job.task.keeps_head
+    return job.new_head
 
 
 def classification(job: Job) -> bool:

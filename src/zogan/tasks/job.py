@@ -66,6 +66,11 @@ class Job:
         return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.train.precision)
 
     @property
+    def new_head(self) -> bool:
+        """Whether a head trains that the base does not bring: the base alone predicts nothing."""
+        return isinstance(self.task, Classification) and not self.task.keeps_head
+
+    @property
     def dtype(self) -> torch.dtype | None:
         """Of the weights in memory: None, as stored, where activations have that dtype too; otherwise fp32.
 

@@ -106,7 +106,7 @@ def _compared(metric: Metric, measure: Paired, how: _How) -> Compared | None:
         rows=len(measure.places),
         a=a,
         b=b,
-        difference=_difference(interval, metric.higher_is_better),
+        difference=Difference.told(interval, higher_is_better=metric.higher_is_better),
         test=test,
         p_value=min(p_value, 1.0),
     )
@@ -125,13 +125,6 @@ def _bootstrap(metric: Metric, measure: Paired, how: _How) -> Interval:
         difference, len(measure.places), level=settings.level, resamples=settings.resamples, seed=how.seed
     )
     return found
-
-
-def _difference(found: Interval, higher_is_better: bool) -> Difference:
-    better = None
-    if found.method != "none" and not found.low <= 0 <= found.high:
-        better = (found.low > 0) == higher_is_better
-    return Difference(value=found.value, low=found.low, high=found.high, method=found.method, better=better)
 
 
 def _right(measure: Paired) -> tuple[np.ndarray, np.ndarray]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
+from zogan.evaluate.document import Part
 from zogan.evaluate.evaluation import Count, Difference
 
 Kind = Literal["run", "patch", "model"]
@@ -13,11 +14,7 @@ Which = Literal["a", "b"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SideInfo(_Part):
+class SideInfo(Part):
     """One of the two.
 
     Attributes:
@@ -33,7 +30,7 @@ class SideInfo(_Part):
     patch: str | None
 
 
-class Compared(_Part):
+class Compared(Part):
     """A metric on the same rows of both; `difference` is B less A, and `better` that B is.
 
     Attributes:
@@ -59,7 +56,7 @@ class Compared(_Part):
     p_adjusted: Share | None = None
 
 
-class Counts(_Part):
+class Counts(Part):
     """Rows by who had them right, in a metric of rows that are right or wrong."""
 
     metric: str
@@ -69,7 +66,7 @@ class Counts(_Part):
     both_wrong: Count
 
 
-class Churn(_Part):
+class Churn(Part):
     """Rows on which the two give another label or answer, right or wrong (Milani Fard et al., NIPS 2016)."""
 
     rows: Count
@@ -77,7 +74,7 @@ class Churn(_Part):
     share: Share
 
 
-class PartComparison(_Part):
+class PartComparison(Part):
     """Some of the rows: a slice of the protocol, or those of one label."""
 
     name: str
@@ -85,7 +82,7 @@ class PartComparison(_Part):
     metrics: tuple[Compared, ...]
 
 
-class ClassDifference(_Part):
+class ClassDifference(Part):
     """A row that got another label; probabilities are those of the right one. `text` is None where not at hand."""
 
     place: str
@@ -100,7 +97,7 @@ class ClassDifference(_Part):
     probability_b: Share
 
 
-class TextDifference(_Part):
+class TextDifference(Part):
     """A row with another loss (mean over its tokens, nats) or answer. What is not at hand is None."""
 
     place: str
@@ -118,7 +115,7 @@ class TextDifference(_Part):
 RowDifference = ClassDifference | TextDifference
 
 
-class Comparison(_Part):
+class Comparison(Part):
     """Two models on the same rows.
 
     Attributes:

@@ -19,7 +19,6 @@ from zogan.models.package import PREFIX
 from zogan.patch import Patch
 from zogan.patch.merged import merged
 from zogan.progress import Progress
-from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job, open_job
 from zogan.train.methods import load_adapters
 
@@ -114,7 +113,7 @@ class Opener:
         job = open_job(config.model_copy(update={"model": source}), progress=self.progress)
         fingerprint = job.base.fingerprint.whole
         found = merged(job.base.folder, fingerprint)
-        if found is None and isinstance(job.task, Classification) and not job.task.keeps_head:
+        if found is None and job.new_head:
             raise ModelError(
                 "has no head for this task's labels, so that it predicts nothing",
                 where=name,

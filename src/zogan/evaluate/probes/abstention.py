@@ -9,11 +9,12 @@ from sklearn.metrics import precision_recall_curve, roc_auc_score
 from zogan.config import AbstentionConfig
 from zogan.data.finding import excerpt
 from zogan.data.rows import Place, TextRow
+from zogan.evaluate.evaluation import Figure
 from zogan.evaluate.probes.bench import Bench, System
 from zogan.evaluate.probes.files import read_texts
 from zogan.evaluate.probes.reading import SHOWN, Example, Reading, Table
 from zogan.evaluate.probes.registry import probe
-from zogan.evaluate.probes.share import bootstrap, figure, share
+from zogan.evaluate.probes.share import bootstrap, share
 from zogan.evaluate.statistics import intervals_of_samples
 from zogan.tasks.task import ClassPredictions
 
@@ -34,7 +35,7 @@ def abstention(bench: Bench, options: AbstentionConfig) -> list[Reading]:
         areas = [one.area(counts) for one in ranked]
         return np.stack(areas if len(areas) == 1 else [*areas, areas[1] - areas[0]], axis=1)
 
-    told = [figure(one) for one in bootstrap(bench, figures, len(bench.test))]
+    told = [Figure.of(one) for one in bootstrap(bench, figures, len(bench.test))]
     also, notes = _at_accuracy(bench, options.accuracy)
     reading = Reading(
         name="abstention",
@@ -148,7 +149,7 @@ def _out_of_scope(bench: Bench, options: AbstentionConfig, systems: list[System]
 
     settings = bench.settings
     told = [
-        figure(one)
+        Figure.of(one)
         for one in intervals_of_samples(
             figures,
             (len(bench.test), len(outside)),

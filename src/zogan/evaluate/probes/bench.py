@@ -13,7 +13,6 @@ from zogan.data.rows import Row
 from zogan.evaluate.run import Adapt, has_head
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
-from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 from zogan.tasks.task import ClassPredictions, Predictions, TextPredictions
 
@@ -52,7 +51,7 @@ class Bench:
         self.seed = job.config.probes.seed
         self._adapt = adapt
         self._patches: dict[System, Patch | None] = {"base": None, "after": patch}
-        if before is not None or not _new_head(job):
+        if before is not None or not job.new_head:
             self._patches["before"] = before
         if production is not None:
             self._patches["production"] = production
@@ -62,7 +61,7 @@ class Bench:
 
     def has(self, system: System) -> bool:
         """Whether there is such a model that predicts."""
-        return system in self._patches and (system != "base" or not _new_head(self.job))
+        return system in self._patches and (system != "base" or not self.job.new_head)
 
     @property
     def test(self) -> tuple[Row, ...]:
@@ -128,7 +127,3 @@ class Bench:
     def on_test(self, system: System) -> Predictions:
         """Of the test rows, with as many answers as `evaluate.answers` asks for."""
         return self.predictions(system, self.test, answers=self.settings.answers)
-
-
-def _new_head(job: Job) -> bool:
-    return isinstance(job.task, Classification) and not job.task.keeps_head

@@ -13,7 +13,7 @@ from zogan.evaluate.evaluation import Figure
 from zogan.evaluate.probes.bench import Bench
 from zogan.evaluate.probes.reading import SHOWN, Example, Reading, Table
 from zogan.evaluate.probes.registry import probe
-from zogan.evaluate.probes.share import bootstrap, figure
+from zogan.evaluate.probes.share import bootstrap
 from zogan.evaluate.statistics import Interval
 from zogan.tasks.task import ClassPredictions
 
@@ -132,7 +132,7 @@ def _logs(predictions: ClassPredictions) -> Float64[np.ndarray, "rows labels"]:
 def _basic(found: Interval) -> Figure:
     """The basic bootstrap interval, from percentiles: Davison and Hinkley, Bootstrap Methods (1997), section 5.2."""
     if found.method == "none":
-        return figure(found)
+        return Figure.of(found)
     low, high = 2 * found.value - found.high, 2 * found.value - found.low
     return Figure(value=found.value, low=low, high=high, method="basic")
 

@@ -11,13 +11,14 @@ from zogan.config import GroupsConfig, SliceConfig
 from zogan.data.finding import excerpt
 from zogan.data.rows import Row
 from zogan.errors import DataError
+from zogan.evaluate.evaluation import Figure
 from zogan.evaluate.metrics import Metric
 from zogan.evaluate.probes.bench import Bench, NotProbedError, System
 from zogan.evaluate.probes.reading import SHOWN, Example, Reading, Table
 from zogan.evaluate.probes.registry import probe
 from zogan.evaluate.probes.right import right, said
 from zogan.evaluate.probes.robustness import ROWS, text_of, with_text
-from zogan.evaluate.probes.share import bootstrap, figure, of_sums, paired, share
+from zogan.evaluate.probes.share import bootstrap, of_sums, paired, share
 from zogan.evaluate.probes.swaps import swapper
 from zogan.evaluate.protocol.protocol import deciding
 from zogan.evaluate.protocol.slices import members
@@ -60,7 +61,7 @@ def _gap(bench: Bench, column: str, options: GroupsConfig) -> Reading:
             gaps.append(of_groups.max(axis=0) - of_groups.min(axis=0))
         return np.stack(gaps if len(gaps) == 1 else [*gaps, gaps[1] - gaps[0]], axis=1)
 
-    told = [figure(one) for one in bootstrap(bench, figures, len(rows))]
+    told = [Figure.of(one) for one in bootstrap(bench, figures, len(rows))]
     lines = [
         (value, len(places), *_of_group(bench, metric, [parts[system][list(places)] for system in systems]))
         for value, places in found.items()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
-from zogan.errors import RunError
+from zogan.evaluate.document import Document, Part
 from zogan.evaluate.evaluation import Count, Figure
 
 Unit = Literal["share", "nats", "bits", "plain"]
@@ -19,11 +18,7 @@ SHOWN = 10
 """Examples of a reading, at most."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Example(_Part):
+class Example(Part):
     """A row that speaks most for the harm, with what makes it so; the worst first."""
 
     place: str
@@ -31,7 +26,7 @@ class Example(_Part):
     what: str
 
 
-class Table(_Part):
+class Table(Part):
     """Figures behind the figure: headings, and rows of as many cells."""
 
     title: str
@@ -39,7 +34,7 @@ class Table(_Part):
     rows: tuple[tuple[str | int | FiniteFloat | None, ...], ...]
 
 
-class Reading(_Part):
+class Reading(Part):
     """One figure of a probe. The higher it is, the more harm.
 
     Attributes:
@@ -64,7 +59,7 @@ class Reading(_Part):
     difference: Figure | None = None
     limit: FiniteFloat | None = None
     outcome: Outcome | None = None
-    also: dict[str, FiniteFloat | None] = {}
+    also: dict[str, FiniteFloat | None] = Field(default_factory=dict)
     tables: tuple[Table, ...] = ()
     examples: tuple[Example, ...] = Field((), max_length=SHOWN)
     notes: tuple[str, ...] = ()
@@ -79,7 +74,7 @@ class Reading(_Part):
         return self.model_copy(update={"limit": limit, "outcome": outcome})
 
 
-class Probes(_Part):
+class Probes(Document):
     """What all probes said of a patch. `skipped` says why others did not run."""
 
     task: Literal["classification", "generation"]
@@ -95,19 +90,3 @@ class Probes(_Part):
     def broken(self) -> tuple[str, ...]:
         """Names of the readings that break their limit."""
         return tuple(one.name for one in self.readings if one.outcome == "broken")
-
-    def dumps(self) -> str:
-        """The text of probes.json: strict JSON, no NaN."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def load(cls, path: Path) -> Probes:
-        """Read probes.json.
-
-        Raises:
-            RunError: no such file, or not what `dumps` writes.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None

@@ -32,7 +32,7 @@ def share(hits: Bool[np.ndarray, " rows"], *, level: float) -> Figure:
 
 def paired(before: Bool[np.ndarray, " rows"], after: Bool[np.ndarray, " rows"], *, level: float) -> Figure:
     """Share of rows hit after less that before, with the score interval of matched pairs."""
-    return figure(score_interval(match(before, after), level=level))
+    return Figure.of(score_interval(match(before, after), level=level))
 
 
 def of_sums(
@@ -58,7 +58,7 @@ def of_sums(
         found = [value(counts @ rows) for rows in systems]
         return np.stack(found if len(found) == 1 else [*found, found[1] - found[0]], axis=1)
 
-    return [figure(one) for one in bootstrap(bench, figures, len(systems[0]), accelerate=accelerate)]
+    return [Figure.of(one) for one in bootstrap(bench, figures, len(systems[0]), accelerate=accelerate)]
 
 
 def bootstrap(
@@ -73,8 +73,3 @@ def bootstrap(
     return intervals(
         figures, rows, level=settings.level, resamples=settings.resamples, seed=bench.seed, accelerate=accelerate
     )
-
-
-def figure(found: Interval) -> Figure:
-    """An interval as probes.json holds it."""
-    return Figure(value=found.value, low=found.low, high=found.high, method=found.method)

@@ -14,7 +14,6 @@ from zogan.errors import ConfigError, nearest
 from zogan.evaluate.metrics import Metric, metrics
 from zogan.patch.meta import Sha256, canonical
 from zogan.patch.summary import describe
-from zogan.tasks.classification import Classification
 from zogan.tasks.job import Job
 
 
@@ -129,12 +128,11 @@ def deciding(config: Config) -> Metric:
 def _against(job: Job) -> Against:
     """What is asked for, or what the pilot compares with."""
     given = job.config.protocol.against
-    new_head = isinstance(job.task, Classification) and not job.task.keeps_head
-    if given == "base" and new_head:
+    if given == "base" and job.new_head:
         raise ConfigError(
             "'base' predicts nothing here: the task has a new head", where="protocol.against", todo="Take head_only"
         )
-    if given == "head_only" and not new_head:
+    if given == "head_only" and not job.new_head:
         raise ConfigError(
             "'head_only' is for a new head, and this base has one that fits", where="protocol.against", todo="Take base"
         )
@@ -142,7 +140,7 @@ def _against(job: Job) -> Against:
         raise ConfigError(
             "'full' is the method itself: there is nothing else to hold it against", where="protocol.against"
         )
-    return given or ("head_only" if new_head else "base")
+    return given or ("head_only" if job.new_head else "base")
 
 
 def _in_use(job: Job) -> str | None:

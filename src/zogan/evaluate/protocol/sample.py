@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from zogan.config import SliceConfig
 from zogan.data.prepare import content, digest
 from zogan.data.rows import Row
+from zogan.evaluate.document import Part
 from zogan.evaluate.protocol.slices import members
 from zogan.patch.meta import Sha256, Size
 
@@ -20,18 +21,14 @@ KEY_DIGITS = 16
 Key = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{KEY_DIGITS}}}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SliceSample(_Part):
+class SliceSample(Part):
     """The rows of a slice: how many, and a SHA-256 over their keys."""
 
     rows: Size
     sha256: Sha256
 
 
-class Sample(_Part):
+class Sample(Part):
     """Test rows.
 
     Attributes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from zogan.config import Against
-from zogan.errors import RunError
+from zogan.evaluate.document import Document, Part
 from zogan.evaluate.evaluation import Count
 from zogan.evaluate.statistics import Claim, Method
 from zogan.patch.meta import Sha256
@@ -23,11 +22,7 @@ chance is not known; the figure lies just on the threshold; the chance lies in t
 rows."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Clause(_Part):
+class Clause(Part):
     """One clause of the protocol.
 
     Attributes:
@@ -62,14 +57,14 @@ class Clause(_Part):
     why: Why | None = None
 
 
-class Reason(_Part):
+class Reason(Part):
     """Why a verdict is exploratory; `values` are what its sentence tells."""
 
     kind: Literal["never_frozen", "frozen_late", "uncounted", "key", "rows", "order", "slice"]
-    values: dict[str, str | int] = {}
+    values: dict[str, str | int] = Field(default_factory=dict)
 
 
-class Standing(_Part):
+class Standing(Part):
     """Whether a verdict confirms, or only explores.
 
     Attributes:
@@ -83,7 +78,7 @@ class Standing(_Part):
     looks: Count
 
 
-class Spoken(_Part):
+class Spoken(Part):
     """A verdict in one language: as a whole, each clause, and how it stands."""
 
     verdict: str
@@ -91,7 +86,7 @@ class Spoken(_Part):
     standing: tuple[str, ...]
 
 
-class Verdict(_Part):
+class Verdict(Document):
     """What a protocol says of a patch.
 
     Attributes:
@@ -123,20 +118,4 @@ class Verdict(_Part):
     protocol: Sha256
     patch: Sha256
     test: Sha256
-    sentences: dict[Literal["en", "ja"], Spoken] = {}
-
-    def dumps(self) -> str:
-        """The text of verdict.json: strict JSON, no NaN."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def load(cls, path: Path) -> Verdict:
-        """Read verdict.json.
-
-        Raises:
-            RunError: no such file, or not what `dumps` writes.
-        """
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None
+    sentences: dict[Literal["en", "ja"], Spoken] = Field(default_factory=dict)
