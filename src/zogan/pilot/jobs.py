@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig
+from zogan.config import AdaptersConfig, BudgetConfig, Config, LoraConfig, RegularizeConfig, SelectConfig, TrainConfig
 from zogan.errors import ConfigError
 from zogan.tasks.job import Job
 
 _BESIDE = (".json", ".txt", ".jinja", ".model")
+
+_NO_RESELECTION = {name: TrainConfig.model_fields[name].default for name in ("reselect", "reselect_share")}
 
 HEAD_ONLY = {
     "epochs": 60,
@@ -19,8 +21,7 @@ HEAD_ONLY = {
     "batch_size": 32,
     "tokens_per_batch": None,
     "weight_decay": 0.0,
-    "reselect": 0,
-    "reselect_share": 0.3,
+    **_NO_RESELECTION,
 }
 """The reference that a new head is held against: fitted to the end on frozen features, which costs seconds."""
 
@@ -37,7 +38,7 @@ def full_job(job: Job) -> Job | None:
     if job.config.protocol.against != "full":
         return None
     config = job.config
-    train = config.train.model_copy(update={"rate": None, "reselect": 0, "reselect_share": 0.3})
+    train = config.train.model_copy(update={"rate": None, **_NO_RESELECTION})
     others = {
         "select": SelectConfig(),
         "budget": BudgetConfig(memory=config.budget.memory),

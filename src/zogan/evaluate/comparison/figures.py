@@ -74,7 +74,7 @@ def compare_pair(
         metrics=tuple(one for one in whole if one is not None),
         slices=_parts(slices, {name: one for name, one in measures.items() if name in known}, known, how),
         labels=_parts(_labels(pair), parts, known, how),
-        counts=tuple(_counts(name, one) for name, one in parts.items()),
+        counts=tuple(_counts(known[name], one) for name, one in parts.items()),
         churn=_churn(pair),
         notes=(*pair.notes(), *notes),
         differing=len(found),
@@ -89,12 +89,12 @@ def _info(side: Side) -> SideInfo:
 def _compared(metric: Metric, measure: Paired, how: _How) -> Compared | None:
     """None where a figure is not finite."""
     a, b = (float(metric.figure(rows.sum(axis=0)[None])[0]) for rows in (measure.a, measure.b))
-    interval = _score(measure, how) if metric.proportion else _bootstrap(metric, measure, how)
+    interval = _score(metric, measure, how) if metric.proportion else _bootstrap(metric, measure, how)
     if not np.isfinite([a, b, interval.value, interval.low, interval.high]).all():
         return None
     test: Literal["mcnemar", "sign_flip"] = "mcnemar" if metric.proportion else "sign_flip"
     if metric.proportion:
-        p_value = mcnemar(match(*_right(measure)))
+        p_value = mcnemar(match(*_right(metric, measure)))
     elif len(measure.places) < 2:  # swapped or not, it is as far from 0
         p_value = 1.0
     else:
@@ -112,8 +112,8 @@ def _compared(metric: Metric, measure: Paired, how: _How) -> Compared | None:
     )
 
 
-def _score(measure: Paired, how: _How) -> Interval:
-    return score_interval(match(*_right(measure)), level=how.settings.level)
+def _score(metric: Metric, measure: Paired, how: _How) -> Interval:
+    return score_interval(match(*_right(metric, measure)), level=how.settings.level)
 
 
 def _bootstrap(metric: Metric, measure: Paired, how: _How) -> Interval:
@@ -127,9 +127,9 @@ def _bootstrap(metric: Metric, measure: Paired, how: _How) -> Interval:
     return found
 
 
-def _right(measure: Paired) -> tuple[np.ndarray, np.ndarray]:
+def _right(metric: Metric, measure: Paired) -> tuple[np.ndarray, np.ndarray]:
     """Whether A, and whether B, had each row right."""
-    return measure.a[:, 0] > 0, measure.b[:, 0] > 0
+    return metric.right(measure.a), metric.right(measure.b)
 
 
 def _parts(
@@ -166,10 +166,10 @@ def _labels(pair: Pair) -> Places:
     return {label: places for label, places in rows.items() if places}
 
 
-def _counts(metric: str, measure: Paired) -> Counts:
-    a, b = _right(measure)
+def _counts(metric: Metric, measure: Paired) -> Counts:
+    a, b = _right(metric, measure)
     return Counts(
-        metric=metric,
+        metric=metric.name,
         both_right=int((a & b).sum()),
         a_alone=int((a & ~b).sum()),
         b_alone=int((~a & b).sum()),
