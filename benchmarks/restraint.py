@@ -1,7 +1,7 @@
 """Claim: with few rows, what holds training back toward the base pays, and it is told what and how much.
 
-MiniLM on the development settings, 0.5 % of the weights in all layers: each technique of `regularize:` alone, at two
-strengths, and the size of the patch beside it. The first variant, without any, is what the others are paired with.
+MiniLM on the development settings, by the defaults: each technique of `regularize:` alone, at two strengths, and the
+size of the patch beside it. The first variant, without any, is what the others are paired with.
 
     python benchmarks/restraint.py --data FOLDER [--settings banking77-5 sentiment-50] [--seeds 5] [--budget-minutes 60]
 """
@@ -21,16 +21,10 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "r_drop": (0.5, 2.0),
 }
 
-TRAIN = {"head_start": "logistic", "head_rate": 0.0005, "epochs": 8, "batch_size": 32, "rate": 0.003}
-
 VARIANTS: dict[str, Row] = {
-    "none": {"budget": {"depth": "all"}, "train": TRAIN},
+    "none": {},
     **{
-        f"{technique}, {strength:g}": {
-            "budget": {"depth": "all"},
-            "train": TRAIN,
-            "regularize": {technique: strength},
-        }
+        f"{technique}, {strength:g}": {"regularize": {technique: strength}}
         for technique, strengths in STRENGTHS.items()
         for strength in strengths
     },
