@@ -8,13 +8,28 @@ from zogan.errors import ZoganError
 from zogan.search.result import Trial, frontier, picked
 
 
-def trial(number: int, score: float, seconds: float, trainable: int = 100, error: float = 0.05) -> Trial:
-    return Trial(number, {}, "measured", score, error, 8, seconds, trainable)
+def trial(
+    number: int, score: float, seconds: float, trainable: int = 100, error: float = 0.05, loss: float = 0.5
+) -> Trial:
+    return Trial(number, {}, "measured", score, error, loss, 8, seconds, trainable)
 
 
 def test_the_cheapest_within_one_standard_error_of_the_best() -> None:
     best, pick = picked([trial(0, 0.20, 100), trial(1, 0.24, 40), trial(2, 0.26, 10), trial(3, 0.23, 60)])
     assert (best.number, pick.number) == (0, 1)
+
+
+def test_nothing_is_picked_that_validates_worse_than_what_is_configured() -> None:
+    configured, cheap, alike = trial(0, 0.22, 100, loss=0.5), trial(1, 0.24, 10), trial(2, 0.22, 50, loss=0.6)
+    better = trial(3, 0.20, 200)
+    assert picked([configured, cheap, alike, better], configured)[1] == configured
+    assert picked([configured, cheap, trial(2, 0.22, 50, loss=0.4), better], configured)[1].number == 2
+    assert picked([configured, cheap, better])[1] == cheap
+
+
+def test_what_is_configured_and_beyond_one_standard_error_leaves_the_best() -> None:
+    configured, best = trial(0, 0.4, 10), trial(1, 0.2, 100)
+    assert picked([configured, best], configured)[1] == best
 
 
 def test_without_a_spread_it_is_the_best() -> None:

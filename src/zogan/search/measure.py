@@ -34,6 +34,7 @@ class Outcome:
     Attributes:
         score: lower is better: share of wrong rows, or loss in nats a token.
         error: its standard error.
+        loss: mean over the targets, nats; decides between settings with as many wrong rows.
         epochs: that were run over all rows, in both stages.
         seconds: of selection and training, as if no other trial had made the selection before.
         trainable: weights that train, a new head among them.
@@ -41,6 +42,7 @@ class Outcome:
 
     score: float
     error: float
+    loss: float
     epochs: int
     seconds: float
     trainable: int
@@ -103,7 +105,14 @@ def measure(
         stages = [tuned.epochs, *([tuned.second.epochs] if tuned.second and tuned.second.epochs else [])]
         seconds = _selected(job, shared, progress)[1] + sum(epochs[-1].seconds for epochs in stages)
         end = kept(tuned)
-        outcome = Outcome(end.validation_score[0], error_of(end), sum(map(len, stages)), seconds, tuned.trainable)
+        outcome = Outcome(
+            score=end.validation_score[0],
+            error=error_of(end),
+            loss=end.validation_loss,
+            epochs=sum(map(len, stages)),
+            seconds=seconds,
+            trainable=tuned.trainable,
+        )
         partial = place / "outcome.json.partial"
         partial.write_text(json.dumps(asdict(outcome)), encoding="utf-8")
         partial.replace(known)

@@ -23,6 +23,7 @@ class Trial:
         status: measured to the end, stopped at a rung, or failed.
         score: on the validation rows, lower is better: at the end, or at the rung where it was stopped.
         error: standard error of the score.
+        loss: mean over the targets, nats.
         epochs: that were run.
         seconds: of selection and training.
         trainable: weights that train.
@@ -34,6 +35,7 @@ class Trial:
     status: Status
     score: float | None = None
     error: float | None = None
+    loss: float | None = None
     epochs: int | None = None
     seconds: float | None = None
     trainable: int | None = None
@@ -49,7 +51,7 @@ class Found:
         configured: the settings as they stood.
         frontier: numbers of the trials that none beats in score, seconds and trainable weights at once; cheapest first.
         best: the trial of the lowest score.
-        pick: the cheapest whose score is within one standard error of the best's.
+        pick: the cheapest within one standard error of the best's score, and no worse than as configured.
         baseline: the trial of the configured settings, where it has come to its end.
         folder: where files lie.
         config: the whole configuration with the picked settings, as a file.
@@ -104,12 +106,20 @@ def frontier(trials: Sequence[Trial]) -> list[Trial]:
     return [measured[figures] for figures in sorted(kept, key=lambda figures: figures[1:])]
 
 
-def picked(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
+def picked(trials: Sequence[Trial], configured: Trial | None = None) -> tuple[Trial, Trial]:
     """The best trial, and the pick by the one-standard-error rule (Breiman et al., 1984).
+
+    With few validation rows nearly all is within one standard error of the best, and the cheapest of that is poor. So
+    nothing is picked that validates worse than the settings as they stand.
+
+    Args:
+        trials: of any status.
+        configured: the measured trial of the configured settings.
 
     Returns:
         The measured trial of the lowest score, the cheaper where two have it; and the cheapest in seconds, then in
-        trainable weights, whose score is no more than the best's standard error above it.
+        trainable weights, whose score is no more than the best's standard error above it, and whose score, and where
+        that is the same whose loss, is no worse than the configured settings'.
 
     Raises:
         ZoganError: no trial was measured to its end.
@@ -120,7 +130,14 @@ def picked(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
     best = min(measured, key=_figures)
     score, error = _figures(best)[0], best.error or 0.0
     good = [trial for trial in measured if _figures(trial)[0] <= score + error]
+    if configured is not None:
+        good = [trial for trial in good if _quality(trial) <= _quality(configured)] or [best]
     return best, min(good, key=lambda trial: (*_figures(trial)[1:], _figures(trial)[0]))
+
+
+def _quality(trial: Trial) -> tuple[float, float]:
+    assert trial.score is not None
+    return trial.score, 0.0 if trial.loss is None else trial.loss
 
 
 def _figures(trial: Trial) -> tuple[float, float, int]:

@@ -219,8 +219,8 @@ class _Within:
 def _written(job: Job, space: Space, study: Study, folder: Path) -> Found:
     """The result, in files too: those of another process that ends later hold what it knows more."""
     trials = study.results()
-    best, pick = picked(trials)
     baseline = next((one for one in trials if one.settings == space.configured and one.status == "measured"), None)
+    best, pick = picked(trials, baseline)
     found = Found(
         trials=tuple(trials),
         configured=space.configured,

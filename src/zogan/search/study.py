@@ -234,7 +234,7 @@ class Study:
             if kept.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 about, why = kept.user_attrs, kept.user_attrs.get("why")
                 status: Status = "measured" if kept.state == TrialState.COMPLETE else "failed" if why else "stopped"
-                figures = {name: about.get(name) for name in ("error", "epochs", "seconds", "trainable")}
+                figures = {name: about.get(name) for name in ("error", "loss", "epochs", "seconds", "trainable")}
                 score = None if why else kept.value
                 found.append(Trial(kept.number, self.settings(kept), status, score, **figures, why=why))
         return found
