@@ -17,6 +17,7 @@ from zogan.cli import (
     estimate,
     evaluate,
     init,
+    mlflow,
     patch,
     pilot,
     probe,
@@ -73,6 +74,7 @@ for _verb in (
     verdict,
     probe,
     report,
+    mlflow,
     patch,
 ):
     _verb.register(app)
