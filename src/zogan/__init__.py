@@ -12,7 +12,7 @@ from zogan.select import select
 from zogan.train import check_labels, estimate, tune
 
 if TYPE_CHECKING:
-    from zogan.patch import Patch
+    from zogan.patch import Patch, compose_patches, diff_patches, find_conflicts, rebase_patch, remove_patch
     from zogan.sparse.attach import attach, detach
 
 __version__ = "0.1.0"
@@ -22,10 +22,15 @@ __all__ = [
     "attach",
     "check_labels",
     "compare_runs",
+    "compose_patches",
     "detach",
+    "diff_patches",
     "estimate",
     "evaluate",
+    "find_conflicts",
     "probe",
+    "rebase_patch",
+    "remove_patch",
     "search",
     "select",
     "tune",
@@ -33,7 +38,16 @@ __all__ = [
 
 # Imported when first asked for: torch takes seconds, `zogan --help` must not. `select`, `search` and `evaluate` are
 # packages too: imported above, the functions hold the names for good, and `from zogan.select.… import …` works on.
-_LATE = {"Patch": "zogan.patch", "attach": "zogan.sparse.attach", "detach": "zogan.sparse.attach"}
+_LATE = {
+    "Patch": "zogan.patch",
+    "attach": "zogan.sparse.attach",
+    "compose_patches": "zogan.patch",
+    "detach": "zogan.sparse.attach",
+    "diff_patches": "zogan.patch",
+    "find_conflicts": "zogan.patch",
+    "rebase_patch": "zogan.patch",
+    "remove_patch": "zogan.patch",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""zogan patch: show, apply, revert."""
+"""zogan patch: show, apply, revert. What is done with several patches is in `patch_stack`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zogan.cli import patch_stack
 from zogan.cli.console import Console
 from zogan.cli.options import Debug, Json, Quiet
+from zogan.cli.patch_folder import folder_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,10 +25,13 @@ InPlace = Annotated[bool, typer.Option("--in-place", help="Change FOLDER itself,
 
 def register(app: typer.Typer) -> None:
     """Add the group and its commands."""
-    group = typer.Typer(help="Show a patch, apply it, take it back.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Show a patch, apply it, take it back; compare, compose and rebase patches.", no_args_is_help=True
+    )
     group.command("show", epilog="Example: zogan patch show runs/first/patch.safetensors")(show)
     group.command("apply", epilog="Example: zogan patch apply patch.safetensors models/base -o models/tuned")(apply)
     group.command("revert", epilog="Example: zogan patch revert patch.safetensors models/tuned --in-place")(revert)
+    patch_stack.register(group)
     app.add_typer(group, name="patch")
 
 
@@ -84,7 +89,7 @@ def apply(
         _choose(output, in_place)
         from zogan.patch import apply_folder
 
-        source = _folder(folder, in_place, console)
+        source = folder_of(folder, console, in_place=in_place)
         _told(apply_folder(file, source, output, in_place=in_place, progress=console), console)
 
 
@@ -111,19 +116,6 @@ def _choose(output: Path | None, in_place: bool) -> None:
     if (output is None) != in_place:
         what = "nothing says where the result goes" if output is None else "--output and --in-place exclude each other"
         raise ZoganError(what, todo="Give either -o OUT, a new folder, or --in-place")
-
-
-def _folder(source: str, in_place: bool, console: Console) -> Path:
-    """The folder of a base however it is named. What comes from a wheel or a GGUF file lies in zogan's own cache."""
-    if not source.startswith("package:") and not source.endswith(".gguf"):
-        return Path(source)
-    from zogan.errors import ZoganError
-
-    if in_place:
-        raise ZoganError("only a folder can be changed in place", where=source, todo="Give -o OUT for a new folder")
-    from zogan.models import open_base
-
-    return open_base(source, progress=console).folder
 
 
 def _told(result: FolderResult, console: Console) -> None:

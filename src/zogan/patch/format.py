@@ -21,11 +21,17 @@ from zogan.weights import DTYPES, TensorInfo, header, read_tensor
 START = b'{"__metadata__":{"digest":"'
 """The first bytes of the header, after its length. The digest's 64 hex digits follow."""
 
-_DIGEST = 8 + len(START)
-_BLANK = "0" * 64
+DIGEST = 8 + len(START)
+"""Where in the file they stand."""
+
+BLANK = "0" * 64
+"""What stands there while the digest is taken."""
+
+DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+"""torch's dtype -> safetensors' name of it."""
+
 _HEADER_LIMIT = 64 * 2**20  # bytes
 _CHUNK = 16 * 2**20  # bytes
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 Specs = Mapping[str, tuple[str, tuple[int, ...]]]  # name -> dtype, shape
 
@@ -53,7 +59,7 @@ def order(specs: Specs) -> list[str]:
 
 def chunks(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
     """A whole safetensors file, piece by piece; independent of the order in which `tensors` come."""
-    specs = {name: (_NAMES[tensor.dtype], tuple(tensor.shape)) for name, tensor in tensors.items()}
+    specs = {name: (DTYPE_NAMES[tensor.dtype], tuple(tensor.shape)) for name, tensor in tensors.items()}
     yield layout(specs, metadata)
     for name in order(specs):
         yield raw(tensors[name])
@@ -62,7 +68,7 @@ def chunks(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterat
 def seal(tensors: Mapping[str, Tensor], meta: PatchMeta) -> str:
     """The digest of a patch: SHA-256 of its file in which the digest's own 64 digits are zeros."""
     digest = hashlib.sha256()
-    for chunk in chunks(tensors, metadata_of(meta, _BLANK)):
+    for chunk in chunks(tensors, metadata_of(meta, BLANK)):
         digest.update(chunk)
     return digest.hexdigest()
 
@@ -92,7 +98,7 @@ class PatchFile:
         if not path.is_file():
             raise ZoganError("no such file", where=str(path))
         with path.open("rb") as stream:
-            start = stream.read(_DIGEST)
+            start = stream.read(DIGEST)
             told = stream.read(64).decode("ascii", "replace")
         length = int.from_bytes(start[:8], "little")
         if start[8:] != START:
@@ -151,8 +157,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], meta: PatchMeta) -> None:
 def _check_digest(path: Path, told: str) -> None:
     digest = hashlib.sha256()
     with path.open("rb") as stream:
-        digest.update(stream.read(_DIGEST))
-        digest.update(_BLANK.encode())
+        digest.update(stream.read(DIGEST))
+        digest.update(BLANK.encode())
         stream.seek(64, os.SEEK_CUR)
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
