@@ -194,9 +194,9 @@ def _conflicts(found: Conflicts) -> list[RenderableType]:
 
     said = {
         None: "the lowest",
-        "stack": "on the result of those below",
-        "competes": "on the same base as one below: they compete",
-        "other base": "on another base",
+        "stack": "follows",
+        "competes": "competes",
+        "other base": "other base",
     }
     patches = [
         (str(one.place), str(one.path), one.patch[:12], one.base[:12], said[one.relation]) for one in found.patches
@@ -205,7 +205,7 @@ def _conflicts(found: Conflicts) -> list[RenderableType]:
     rest = "no weight is changed twice" if found.disjoint else "some weights are changed twice"
     shown: list[RenderableType] = [
         f"{verdict}: {rest}",
-        table(("", "file", "patch", "base", "made"), patches),
+        table(("", "file", "patch", "base", "stands"), patches),
     ]
     if found.meetings:
         rows = [

@@ -35,7 +35,7 @@ class PatchWriter:
     def __init__(self, path: Path, waiting: IO[bytes]) -> None:
         self._path, self._waiting = path, waiting
         self._specs: dict[str, tuple[str, tuple[int, ...]]] = {}
-        self._starts: dict[str, int] = {}
+        self._spans: dict[str, tuple[int, int]] = {}  # start and length in the scratch file, bytes
         self._end = 0
 
     def add(self, name: str, change: Change) -> None:
@@ -76,17 +76,16 @@ class PatchWriter:
     def _take(self, key: str, tensor: Tensor) -> None:
         content = raw(tensor)
         self._specs[key] = (DTYPE_NAMES[tensor.dtype], tuple(tensor.shape))
-        self._starts[key] = self._end
+        self._spans[key] = (self._end, len(content))
         self._waiting.seek(self._end)
         self._waiting.write(content)
         self._end += len(content)
 
     def _chunks(self, meta: PatchMeta) -> Iterator[bytes]:
         yield layout(self._specs, metadata_of(meta, BLANK))
-        stops = dict(zip(self._starts, [*list(self._starts.values())[1:], self._end], strict=True))
         for key in order(self._specs):
-            self._waiting.seek(self._starts[key])
-            left = stops[key] - self._starts[key]
+            start, left = self._spans[key]
+            self._waiting.seek(start)
             while left:
                 chunk = self._waiting.read(min(left, _CHUNK))
                 left -= len(chunk)
