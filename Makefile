@@ -40,6 +40,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/doubling.py
 	$(BIN)/python benchmarks/patterns.py
 	$(BIN)/python benchmarks/patches.py
+	$(BIN)/python benchmarks/stacks.py
 	$(BIN)/python benchmarks/pilots.py
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/cache_dtypes.py

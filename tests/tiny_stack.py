@@ -56,7 +56,8 @@ def make_stack(
     """
     base = make_base(root / "base", dtype, SHAPES, seed=seed)
     draw = generator(seed + 1)
-    states = [load_file(base / "model.safetensors")]
+    # Copies: what is loaded is the file's own memory, which changes with it.
+    states = [{name: tensor.clone() for name, tensor in load_file(base / "model.safetensors").items()}]
     paths: list[Path] = []
     brought: list[dict[str, Tensor]] = []
     here = root / "state"

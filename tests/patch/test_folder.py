@@ -11,10 +11,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tiny_patch import SHAPES, make_base, make_patch, snapshot
+from tiny_stack import Stack, make_stack, same
 from zogan.errors import IntegrityError, RunError, ZoganError
+from zogan.patch.compose import compose_patches
 from zogan.patch.folder import apply_folder, revert_folder
 from zogan.patch.patch import Patch
 from zogan.weights import fingerprint
@@ -175,7 +177,8 @@ def test_a_folder_that_is_half_tuned_is_refused(base: Path, patch: Path, tmp_pat
 def test_a_second_patch_is_refused(base: Path, patch: Path, tmp_path: Path) -> None:
     make_patch(base, seed=77).save(tmp_path / "second")
     apply_folder(patch, base, in_place=True)
-    refused(tmp_path / "second", base, ZoganError, "another patch .* is applied here. Revert that one first")
+    told = "another patch .* is applied here, and this one was not made on its result: .* Revert that one first"
+    refused(tmp_path / "second", base, ZoganError, told)
     refused(
         tmp_path / "second", base, ZoganError, "another patch .* is applied here. Revert with its file", revert=True
     )
@@ -267,3 +270,69 @@ def test_no_right_to_write_is_said(base: Path, patch: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(RunError, match="may not be written"):
         apply_folder(patch, base, in_place=True)
+
+
+def test_a_stack_goes_on_and_off_in_turn(tmp_path: Path) -> None:
+    stack = make_stack(tmp_path, 4, heads=True, seed=11)
+    folder = stack.base
+    kept = [snapshot(folder)]
+    for path, state, place in zip(stack.paths, stack.states[1:], range(4), strict=True):
+        apply_folder(path, folder, tmp_path / f"tuned{place}")
+        apply_folder(path, folder, in_place=True)
+        kept.append(snapshot(folder))
+        assert snapshot(tmp_path / f"tuned{place}") == kept[-1]
+        assert same(load_file(folder / "model.safetensors"), state)
+        refused(path, folder, ZoganError, "is applied here already")
+    brought = {name: tensor for head in stack.heads for name, tensor in head.items()}
+    found = load_file(folder / "zogan.safetensors")
+    assert found.keys() == brought.keys()
+    assert all(torch.equal(found[name], brought[name]) for name in brought)
+    compose_patches(stack.paths, tmp_path / "all")
+    apply_folder(tmp_path / "all", stack_base(tmp_path, stack), tmp_path / "one")
+    for name in ("model.safetensors", "zogan.safetensors"):
+        assert (tmp_path / "one" / name).read_bytes() == (folder / name).read_bytes()
+    refused(stack.paths[0], folder, ZoganError, "another patch .* is applied here. Revert with its file", revert=True)
+    for path, before in zip(reversed(stack.paths), reversed(kept[:-1]), strict=True):
+        revert_folder(path, folder, tmp_path / f"back {path.name}")
+        revert_folder(path, folder, in_place=True)
+        assert snapshot(folder) == before == snapshot(tmp_path / f"back {path.name}")
+
+
+def stack_base(root: Path, stack: Stack) -> Path:
+    """The bare base again, in a folder of its own."""
+    folder = root / "bare"
+    shutil.copytree(stack.base, folder, ignore=shutil.ignore_patterns("zogan*"))
+    save_file(stack.states[0], folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture
+def piled(base: Path, patch: Path, tmp_path: Path) -> Path:
+    """The file of a patch made on the result of another with head and adapter, which is applied in place."""
+    apply_folder(patch, base, in_place=True)
+    make_patch(base, seed=5).save(tmp_path / "upper")
+    return tmp_path / "upper"
+
+
+def test_an_upper_patch_keeps_the_adapter_below(base: Path, piled: Path) -> None:
+    before = snapshot(base)
+    apply_folder(piled, base, in_place=True)
+    after = snapshot(base)
+    for name in ("zogan.safetensors", "adapter/adapter_model.safetensors", "adapter/adapter_config.json"):
+        assert after[name] == before[name] == after[f"zogan-below/1/{name}"]
+    revert_folder(piled, base, in_place=True)
+    assert snapshot(base) == before
+
+
+def test_two_adapters_do_not_pile_up(base: Path, piled: Path, tmp_path: Path) -> None:
+    make_patch(base, seed=6, adapter=True).save(tmp_path / "second adapter")
+    refused(tmp_path / "second adapter", base, ZoganError, "adapters of another patch .* are here.*zogan patch compose")
+
+
+def test_what_is_kept_below_is_guarded(base: Path, piled: Path) -> None:
+    apply_folder(piled, base, in_place=True)
+    (base / "zogan-below" / "mine").write_bytes(b"mine")
+    refused(piled, base, IntegrityError, "zogan-below: is not what zogan put there", revert=True)
+    (base / "zogan-below" / "mine").unlink()
+    (base / "zogan.json").unlink()
+    refused(piled, base, IntegrityError, "zogan.json: is gone", revert=True)

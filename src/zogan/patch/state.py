@@ -29,6 +29,20 @@ def prove(folder: Path, file: PatchFile, operation: Operation, progress: Progres
         IntegrityError: with the first tensor that is not as it must be.
     """
     (beside.refuse_apply if operation == "apply" else beside.refuse_revert)(folder, file)
+    held = beside.applied(folder) if operation == "apply" else None
+    try:
+        _prove_weights(folder, file, operation, progress)
+    except IntegrityError as error:
+        if held is None:
+            raise
+        raise ZoganError(
+            f"another patch ({held[:12]}) is applied here, and this one was not made on its result: {error.what}",
+            where=str(folder),
+            todo="Revert that one first, or put this one onto the folder with `zogan patch rebase`",
+        ) from None
+
+
+def _prove_weights(folder: Path, file: PatchFile, operation: Operation, progress: Progress) -> None:
     infos = _fitting(folder, file)
     progress.start("check", sum(info.nbytes for info in infos.values()))
     done, undone, before = 0, [], {}
@@ -110,7 +124,7 @@ def write(folder: Path, file: PatchFile, operation: Operation, part: Path, progr
     if operation == "apply":
         beside.write(folder, file, part)
     else:
-        beside.remove(folder, file)
+        beside.remove(folder, file, part)
 
 
 def _fitting(folder: Path, file: PatchFile) -> dict[str, TensorInfo]:
