@@ -2,7 +2,7 @@
 
 On a real model, patches of 0.5 % of the weights each, at random positions, each made on the result of the one before:
 
-- composing them, without the base and proved against it; peak memory of the process, above what the program itself takes;
+- composing them, without the base and proved against it; peak memory of the process, above what `patch show` takes;
 - applying them in turn, in place; applying the composed one to the bare base; both results compared byte for byte;
 - reverting the composed one: the base's bytes.
 
@@ -91,8 +91,8 @@ def main() -> None:
         largest = max(info.nbytes for info in headers(base.folder).values())
         print(
             f"  composed into {(root / 'all').stat().st_size / 1e6:.1f} MB: {plain:.1f} s, proved against the base"
-            f" {proved:.1f} s; peak {(peak - idle) / 1e6:.0f} and {(proved_peak - idle) / 1e6:.0f} MB above that of `patch"
-            f" show` on the first, largest tensor {largest / 1e6:.0f} MB"
+            f" {proved:.1f} s; peak {(peak - idle) / 1e6:.0f} and {(proved_peak - idle) / 1e6:.0f} MB above that of"
+            f" `patch show` on the first, largest tensor {largest / 1e6:.0f} MB"
         )
 
         shutil.copytree(base.folder, root / "turn")

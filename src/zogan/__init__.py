@@ -12,7 +12,16 @@ from zogan.select import select
 from zogan.train import check_labels, estimate, tune
 
 if TYPE_CHECKING:
-    from zogan.patch import Patch, compose_patches, diff_patches, find_conflicts, rebase_patch, remove_patch
+    from zogan.patch import (
+        Patch,
+        compose_patches,
+        diff_patches,
+        export_patch,
+        find_conflicts,
+        rebase_patch,
+        remove_patch,
+        verify_export,
+    )
     from zogan.sparse.attach import attach, detach
 
 __version__ = "0.1.0"
@@ -27,6 +36,7 @@ __all__ = [
     "diff_patches",
     "estimate",
     "evaluate",
+    "export_patch",
     "find_conflicts",
     "probe",
     "rebase_patch",
@@ -34,6 +44,7 @@ __all__ = [
     "search",
     "select",
     "tune",
+    "verify_export",
 ]
 
 # Imported when first asked for: torch takes seconds, `zogan --help` must not. `select`, `search` and `evaluate` are
@@ -44,9 +55,11 @@ _LATE = {
     "compose_patches": "zogan.patch",
     "detach": "zogan.sparse.attach",
     "diff_patches": "zogan.patch",
+    "export_patch": "zogan.patch",
     "find_conflicts": "zogan.patch",
     "rebase_patch": "zogan.patch",
     "remove_patch": "zogan.patch",
+    "verify_export": "zogan.patch",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zogan.cli import patch_stack
+from zogan.cli import patch_export, patch_stack
 from zogan.cli.console import Console
 from zogan.cli.options import Debug, Json, Quiet
 from zogan.cli.patch_folder import folder_of
@@ -26,12 +26,13 @@ InPlace = Annotated[bool, typer.Option("--in-place", help="Change FOLDER itself,
 def register(app: typer.Typer) -> None:
     """Add the group and its commands."""
     group = typer.Typer(
-        help="Show a patch, apply it, take it back; compare, compose and rebase patches.", no_args_is_help=True
+        help="Show a patch, apply it, take it back; compare, compose, rebase, export.", no_args_is_help=True
     )
     group.command("show", epilog="Example: zogan patch show runs/first/patch.safetensors")(show)
     group.command("apply", epilog="Example: zogan patch apply patch.safetensors models/base -o models/tuned")(apply)
     group.command("revert", epilog="Example: zogan patch revert patch.safetensors models/tuned --in-place")(revert)
     patch_stack.register(group)
+    patch_export.register(group)
     app.add_typer(group, name="patch")
 
 
