@@ -138,7 +138,7 @@ def test_what_is_no_stack_is_refused_with_patch_and_tensor(stack: Stack, tmp_pat
     refuse("foreign: belongs to base .*, the lowest to", one, tmp_path / "foreign")
     refuse("01.safetensors: belongs to base .*, the folder is base", one, two, base=other)
     refuse("0 patches are given", kind=ZoganError)
-    refuse("is the same patch as", one, one, kind=ZoganError)
+    refuse("01.safetensors: was made on the same base as .*01.safetensors, .*: they compete", one, one)
     (tmp_path / "there").write_bytes(b"mine")
     with pytest.raises(ZoganError, match="there: exists already"):
         compose_patches(stack.paths, tmp_path / "there")
@@ -172,3 +172,16 @@ def test_the_base_shows_what_the_patches_do_not_know(tmp_path: Path) -> None:
         IntegrityError, match=r"upper: belongs to base .*, which those below it do not make of the folder"
     ):
         compose_patches([lower, upper], tmp_path / "out", base=base)
+
+
+def test_a_patch_may_come_again_once_it_was_undone(tmp_path: Path) -> None:
+    save = [torch.tensor([1.0, 2.0]), torch.tensor([5.0, 2.0])]
+    (tmp_path / "state").mkdir()
+    for place in (0, 1):
+        save_file({"w": save[place]}, tmp_path / "state" / "model.safetensors")
+        delta = Delta(torch.arange(2), save[place], save[1 - place])
+        patch = Patch.capture({"w": delta}, {"w": "w"}, fingerprint(tmp_path / "state"), tmp_path / "state")
+        patch.save(tmp_path / str(place))
+    there, back = tmp_path / "0", tmp_path / "1"
+    compose_patches([there, back, there], tmp_path / "out")
+    assert Patch.load(tmp_path / "out").changes["w"].new.tolist() == [5.0]

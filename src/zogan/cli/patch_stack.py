@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 A = Annotated[Path, typer.Argument(metavar="A", help="A patch.")]
 B = Annotated[Path, typer.Argument(metavar="B", help="Another patch.")]
-Stack = Annotated[list[Path], typer.Argument(metavar="STACK...", help="The patches, from the lowest up.")]
+Stack = Annotated[list[Path], typer.Argument(metavar="PATCH", help="The patches, from the lowest up.")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The patch.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The patch file to write.")]
 NewFolder = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="A new folder for what is written.")]
@@ -144,11 +144,11 @@ def rebase(
         ]
         shown: list[RenderableType] = [
             f"rebased: {done.weights:,} weights from base {done.was_base[:12]} onto {done.base[:12]}; under"
-            f" {done.moved:,} the base had moved, {done.dropped:,} hold the wanted value already and left",
+            f" {done.moved:,} the base had moved, {done.dropped:,} hold the wanted value already and are dropped",
             f"written: {done.path} (patch {done.patch[:12]})",
         ]
         if rows:
-            columns = ("moved tensor", "weights", "moved", "left", "largest move", "first positions")
+            columns = ("moved tensor", "weights", "moved", "dropped", "largest move", "first positions")
             shown.append(table(columns, rows, numbers=5))
         console.result(done.model_dump(mode="json"), *shown)
 

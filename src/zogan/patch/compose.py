@@ -64,7 +64,7 @@ def compose_patches(
         progress: told of entries.
 
     Raises:
-        ZoganError: no patches, one given twice, adapters that cannot be put together, or `output` exists.
+        ZoganError: no patches, adapters that cannot be put together, or `output` exists.
         IntegrityError: a damaged patch, or patches that are no stack; with patch, tensor and position.
     """
     progress = progress or Silent()

@@ -107,7 +107,7 @@ def find_conflicts(patches: Sequence[Path], *, progress: Progress | None = None)
         progress: told of tensors.
 
     Raises:
-        ZoganError: fewer than two, or one given twice.
+        ZoganError: fewer than two.
         IntegrityError: a damaged patch, or two that differ in a tensor's dtype or shape.
     """
     progress = progress or Silent()
