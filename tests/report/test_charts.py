@@ -11,7 +11,7 @@ import pytest
 from sample_run import write_run
 from zogan.report import charts
 from zogan.report.comparison import compare
-from zogan.report.places import locate
+from zogan.patch.places import locate
 from zogan.report.record import Record, read
 from zogan.report.words import Language, Words
 

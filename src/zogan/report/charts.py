@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from zogan.patch.places import Places
 from zogan.report.comparison import Comparison
-from zogan.report.places import Places
 from zogan.report.svg import AFTER, BEFORE, INK, LINE, PAPER, SOFT, element, figure_of
 from zogan.report.words import Words
 

@@ -11,10 +11,10 @@ from markupsafe import Markup, escape
 
 import zogan
 from zogan.evaluate.evaluation import ClassExample, ClassFigures, Evaluation, TextExample
+from zogan.patch.places import Places
 from zogan.report import charts
 from zogan.report.comparison import compare
 from zogan.report.metrics import Metric
-from zogan.report.places import Places
 from zogan.report.record import Record, read
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker

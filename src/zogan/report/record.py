@@ -15,8 +15,8 @@ from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
+from zogan.patch.places import Places, locate_changes
 from zogan.report.metrics import Metric
-from zogan.report.places import Places, locate
 
 _STAGES = {
     "data.json": "zogan pilot",
@@ -120,7 +120,7 @@ def read(folder: Path) -> Record:
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},
-        places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
+        places=locate_changes(patch.changes),
         density=patch.density,
         base_weights=patch.meta.base.weights,
         patch_bytes=(folder / "patch.safetensors").stat().st_size,

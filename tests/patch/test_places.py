@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zogan.report.places import Cell, locate
+from zogan.patch.places import Cell, locate
 
 
 @pytest.mark.parametrize(
