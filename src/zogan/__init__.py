@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zogan.evaluate import compare_runs, evaluate
+from zogan.evaluate.explanation import explain_run
 from zogan.evaluate.probes import probe
 from zogan.search import search
 from zogan.select import select
@@ -25,6 +26,7 @@ __all__ = [
     "detach",
     "estimate",
     "evaluate",
+    "explain_run",
     "probe",
     "search",
     "select",

@@ -52,6 +52,7 @@ class Record:
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
         base_weights: all of the base's weights.
+        patch: its digest.
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
@@ -74,6 +75,7 @@ class Record:
     places: Places
     density: float
     base_weights: int
+    patch: str
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
@@ -123,6 +125,7 @@ def read(folder: Path) -> Record:
         places=locate_changes(patch.changes),
         density=patch.density,
         base_weights=patch.meta.base.weights,
+        patch=patch.digest,
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),

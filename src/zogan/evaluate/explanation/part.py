@@ -14,7 +14,7 @@ class LayerPart:
     """Some of a patch's changed tensors.
 
     Args:
-        name: `layer 3`, or `outside`.
+        name: `layer.3`, or `outside`.
         layer: its number, from 0; None for what stands in no layer.
         tensors: their names.
     """
@@ -30,7 +30,7 @@ def layers_of(patch: Patch) -> tuple[LayerPart, ...]:
     for name in patch.changes:
         found.setdefault(layer_of(name), set()).add(name)
     numbered = sorted(layer for layer in found if layer is not None)
-    parts = [LayerPart(f"layer {layer}", layer, frozenset(found[layer])) for layer in numbered]
+    parts = [LayerPart(f"layer.{layer}", layer, frozenset(found[layer])) for layer in numbered]
     if None in found:
         parts.append(LayerPart("outside", None, frozenset(found[None])))
     return tuple(parts)

@@ -54,7 +54,7 @@ class PartWorth(Part):
     """What one part of the patch is worth: the whole patch less the patch without this part, on the same rows.
 
     Attributes:
-        part: `layer 3`, counted from 0 as tensors are named; `outside`; or `all`.
+        part: `layer.3`, counted from 0 as in the names of tensors; `outside`; or `all`.
         layer: its number; null for what stands in no layer, and for all.
         changed: weights that are switched off.
         without: the figure with the part switched off.
