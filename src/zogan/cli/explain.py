@@ -69,12 +69,8 @@ def explain(
         keep(run, found)
         written = [f"explanation: {run / 'explanation.json'}"]
         if smallest is not None:
-            saved = found.smallest is not None and (
-                found.smallest.confirmation is None or found.smallest.confirmation.kept
-            )
-            written.append(
-                f"smallest: {smallest}" if saved else "smallest: not written, the test rows do not confirm it"
-            )
+            saved = found.smallest is not None and found.smallest.stands
+            written.append(f"smallest: {smallest if saved else 'not written, see above'}")
         if plot is not None:
             written.append(f"map: {_plotted(run, plot)}")
         if (run / "report.html").is_file():

@@ -34,8 +34,8 @@ def explain_run(
         run: its folder.
         rows: numbers of test rows, from 1.
         texts: texts to answer; of generation, prompts.
-        smallest: a file for the smallest part that keeps the verdict; not written where the test rows do not confirm
-            it.
+        smallest: a file for the smallest part that keeps the verdict; not written where the verdict is not accepted,
+            or the test rows do not confirm the part.
         cache: for what enters the lowest layer that changes; the user's cache folder where absent.
         progress: told of rows predicted.
         looked: called when the smaller patch was measured on the test rows, before its figures are given: with its

@@ -129,7 +129,7 @@ class Confirmation(Part):
 
 
 class Smallest(Part):
-    """The smallest part of the patch that keeps the verdict, by greedy backward elimination of layers.
+    """The smallest part of an accepted patch that keeps the verdict, by greedy backward elimination of layers.
 
     Attributes:
         rule: what a part had to keep on the rows of the search.
@@ -153,6 +153,11 @@ class Smallest(Part):
     patch: Sha256
     patch_bytes: Count
     confirmation: Confirmation | None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the test rows bear it out."""
+        return self.confirmation is None or self.confirmation.kept
 
 
 class Piece(Part):

@@ -11,7 +11,7 @@ from zogan.evaluate import predictions
 from zogan.evaluate.comparison.side import config_of
 from zogan.evaluate.explanation.attribution import require_captum
 from zogan.evaluate.explanation.paired import needs_answers
-from zogan.evaluate.explanation.result import Confirmation, Explanation, Smallest, Worth
+from zogan.evaluate.explanation.result import Explanation, Smallest, Worth
 from zogan.evaluate.explanation.rows import explain_rows, in_fp32
 from zogan.evaluate.explanation.smallest import Court, confirm, for_rows, search
 from zogan.evaluate.explanation.switching import Switched
@@ -60,8 +60,10 @@ def explain_run(
         return found.model_copy(update={"rows": explain_rows(tuned.bench(), asked)})
     skipped = {}
     if tuned.patch.changes:
-        value, part = _parts(tuned, smallest, looked)
+        value, part, why = _parts(tuned, smallest, looked)
         found = found.model_copy(update={"worth": value, "smallest": part})
+        if part is None:
+            skipped["smallest"] = why
     else:
         skipped["worth"] = skipped["smallest"] = "no weight of the base changes"
     try:
@@ -137,40 +139,42 @@ class _Tuned:
         return telling(self.job, self.predicted)
 
 
-def _parts(tuned: _Tuned, file: Path | None, looked: Looked | None) -> tuple[Worth, Smallest]:
-    """What each layer is worth, and the smallest part that keeps the verdict."""
+def _parts(tuned: _Tuned, file: Path | None, looked: Looked | None) -> tuple[Worth, Smallest | None, str]:
+    """What each layer is worth, and the smallest part that keeps the verdict; or why that was not sought."""
     job, patch, metric = tuned.job, tuned.patch, deciding(tuned.job.config)
     split: Split = "validation" if job.splits.validation else "train"
     if split == "train":
         tuned.progress.note("there are no validation rows: layers are switched off on the training rows")
     answers = job.config.evaluate.answers if needs_answers(metric) else 0
-    rows = getattr(job.splits, split)
-    rival = _said_by_rival(tuned, split, answers)
+    assert tuned.predicted.after is not None  # of this patch
+    on_test = _court(tuned, "test", answers)
+    outcome = on_test.outcome(patch, on_test.evidence(tuned.predicted.after))
+    court = _court(tuned, split, answers) if outcome == "accepted" else None  # before a model is held here
     switched = Switched(job, patch, split, answers=answers, adapt=load_adapters, progress=tuned.progress)
     whole = switched.without([])
     value = worth(switched, metric, whole)
-    court = Court(job, for_rows(tuned.protocol, job.config.train.seed, rows), rows, split, rival, tuned.costs())
+    if court is None:
+        return value, None, f"the protocol's verdict is {outcome}: there is none to keep"
     found, part = search(switched, court, value, whole)
     del switched
     if part is not patch:
-        found = found.model_copy(update={"confirmation": _confirmed(tuned, part, answers, looked)})
-    if file is not None and (found.confirmation is None or found.confirmation.kept):
+        switched = Switched(job, part, "test", answers=answers, adapt=load_adapters, progress=tuned.progress)
+        said = switched.without([])
+        if looked is not None:
+            looked(part.digest, digest_of_test(job.splits.test))
+        confirmation = confirm(on_test, (patch, tuned.predicted.after), (part, said))
+        found = found.model_copy(update={"confirmation": confirmation})
+    if file is not None and found.stands:
         part.save(file)
-    return value, found
+    return value, found, ""
 
 
-def _confirmed(tuned: _Tuned, part: Patch, answers: int, looked: Looked | None) -> Confirmation:
-    """One look at the test rows."""
-    job, rows = tuned.job, tuned.job.splits.test
-    known = tuned.protocol.against in ("base", "head_only")
-    rival = tuned.predicted.before if known else _said_by_rival(tuned, "test", answers)
-    court = Court(job, for_rows(tuned.protocol, job.config.train.seed, rows), rows, "test", rival, tuned.costs())
-    switched = Switched(job, part, "test", answers=answers, adapt=load_adapters, progress=tuned.progress)
-    said = switched.without([])
-    if looked is not None:
-        looked(part.digest, digest_of_test(rows))
-    assert tuned.predicted.after is not None  # of this patch
-    return confirm(court, (tuned.patch, tuned.predicted.after), (part, said))
+def _court(tuned: _Tuned, split: Split, answers: int) -> Court:
+    """Of the run's own seed. What a head alone, or the base, says of the test rows is known."""
+    job, rows = tuned.job, getattr(tuned.job.splits, split)
+    known = split == "test" and tuned.protocol.against in ("base", "head_only")
+    rival = tuned.predicted.before if known else _said_by_rival(tuned, split, answers)
+    return Court(job, for_rows(tuned.protocol, job.config.train.seed, rows), rows, split, rival, tuned.costs())
 
 
 def _said_by_rival(tuned: _Tuned, split: Split, answers: int) -> Predictions:
