@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import yaml
 
 from tiny_project import Kind, tiny_config, write_project
 from zogan.evaluate import predictions
 from zogan.evaluate.run import predict
 from zogan.patch import Patch
-from zogan.pilot import pilot
+from zogan.patch.places import layer_of
 from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
+from zogan.train import tune
 
 USEFUL = 2
 """The layer that was tuned, of three; in the others a weight or two moved by next to nothing."""
@@ -26,25 +28,22 @@ def planted_run(folder: Path, kind: Kind, cache: Path) -> Path:
 
     Args:
         folder: of the project.
-        kind: of the base and task.
+        kind: of the base and task; one without a new head.
         cache: for what enters a cut.
 
     Returns:
         The run's folder.
     """
     write_project(folder, kind, layers=3, budget={"density": 0.3, "depth": 1}, train=_TUNED)
-    run = pilot(tiny_config(folder), until="verdict", beside=folder).folder
-    job = planted_job(folder, cache)
-    patch = Patch.load(run / "patch.safetensors")
-    whole = _with_decoys(job, patch)
-    whole.save(run / "patch.safetensors")
-    file = run / "before.safetensors"
-    before = Patch.load(file) if file.is_file() else None
-    said = predict(job, whole, before=before)
-    digest = None if before is None else before.digest
-    rows = job.splits.test
+    job, run = planted_job(folder, cache), folder / "run"
+    patch = _with_decoys(job, tune(job).patch)
+    run.mkdir()
+    settings = job.config.in_full().model_dump(mode="json")
+    (run / "zogan.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    patch.save(run / "patch.safetensors")
+    rows, said = job.splits.test, predict(job, patch)
     predictions.save(
-        predictions.keep(job, rows, said, before=digest, after=whole.digest), run / "predictions.safetensors"
+        predictions.keep(job, rows, said, before=None, after=patch.digest), run / "predictions.safetensors"
     )
     return run
 
@@ -59,10 +58,8 @@ def _with_decoys(job: Job, patch: Patch) -> Patch:
     tensors = job.task.tensor_names(model)
     names = {tensor: name for name, tensor in tensors.items()}
     deltas = {names[name]: Delta(one.positions, one.old, one.new) for name, one in patch.changes.items()}
-    decoys = [name for name in tensors if any(f".{layer}." in name for layer in (0, 1)) and "value" in name]
-    decoys += [name for name in tensors if any(f".{layer}." in name for layer in (0, 1)) and "v_proj" in name]
-    for name in decoys:
-        if name.endswith("weight"):
+    for name, tensor in tensors.items():
+        if layer_of(tensor) in range(USEFUL) and name.endswith(("value.weight", "v_proj.weight")):
             old = model.get_parameter(name).detach().reshape(-1)[:2].clone()
             deltas[name] = Delta(torch.arange(2), old, old + 1e-7)
     return Patch.capture(

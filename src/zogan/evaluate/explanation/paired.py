@@ -19,7 +19,8 @@ def value_of(metric: Metric, predictions: Predictions) -> float:
     Raises:
         ZoganError: it is not finite.
     """
-    found = float(metric.figure(metric.rows(predictions).sum(axis=0, keepdims=True))[0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = float(metric.figure(metric.rows(predictions).sum(axis=0, keepdims=True))[0])
     if not np.isfinite(found):
         raise ZoganError("gives no finite figure on these rows", where=f"metric {metric.name!r}")
     return found
