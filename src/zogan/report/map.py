@@ -70,7 +70,12 @@ def _panel(axes: Axes, where: Places, title: str, of: Callable[[Cell], float | N
     for (row, column), value in np.ndenumerate(table):
         if np.isfinite(value):
             colour = "white" if value > _LIGHT * most else "black"
-            axes.text(column, row, words.number(value, 2 if value < 100 else 0), color=colour, **_CENTRED)
-
-
-_CENTRED = {"ha": "center", "va": "center", "fontsize": 8}
+            axes.text(
+                column,
+                row,
+                words.number(value, 2 if value < 100 else 0),
+                color=colour,
+                ha="center",
+                va="center",
+                fontsize=8,
+            )

@@ -102,7 +102,7 @@ def test_rows_that_tell_the_most_are_explained(whole: tuple[Explanation, Any]) -
 def test_rows_and_texts_alone(texts: Path) -> None:
     found = zogan.explain_run(texts / "run", rows=[2], texts=["Where is parcel 1?"], cache=texts / "cache")
     row, text = found.rows
-    assert found.worth is found.smallest is None
+    assert (found.worth, found.smallest) == (None, None)
     assert (row.why, row.row, row.place) == ("row", 2, "test.jsonl:2")
     assert (text.why, text.row, text.place, text.target) == ("text", None, None, None)
     assert text.answer in text.after.answer or text.answer == ""

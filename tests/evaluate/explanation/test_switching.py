@@ -85,6 +85,6 @@ def test_what_does_not_change_runs_once(planted: tuple[Job, Patch], monkeypatch:
     assert isinstance(layers, nn.ModuleList)
     runs: list[int] = []
     for place, layer in enumerate(layers):
-        layer.self_attn.register_forward_hook(lambda *_, place=place: runs.append(place))
+        layer.get_submodule("self_attn").register_forward_hook(lambda *_, place=place: runs.append(place))
     assert np.array_equal(losses(switched.without([])), losses(uncut_rest))
     assert set(runs) == {USEFUL}

@@ -44,7 +44,7 @@ def difference_of(
         return Difference.told(found, higher_is_better=metric.higher_is_better)
 
     def difference(counts: Float64[np.ndarray, "resamples rows"]) -> Float64[np.ndarray, "resamples 1"]:
-        return (metric.figure(counts @ other) - metric.figure(counts @ one))[:, None]
+        return np.asarray(metric.figure(counts @ other) - metric.figure(counts @ one))[:, None]
 
     (found,) = intervals(difference, len(one), level=settings.level, resamples=settings.resamples, seed=seed)
     return Difference.told(found, higher_is_better=metric.higher_is_better)

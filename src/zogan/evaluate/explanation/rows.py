@@ -38,8 +38,8 @@ def explain_rows(bench: Bench, wanted: Sequence[Wanted]) -> tuple[RowExplanation
         if side not in answers:
             answers[side] = _answers(bench, side, rows)
         attributed[side] = []
-        for one in read:
-            attributed[side].append(attribute(job, bench.model(side), one.asked))
+        for what in read:
+            attributed[side].append(attribute(job, bench.model(side), what.asked))
             progress.advance(sum(map(len, attributed.values())))
     found = []
     for place, one in enumerate(wanted):
