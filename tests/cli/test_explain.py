@@ -15,10 +15,10 @@ def test_all_of_it_is_written(tuned: Path, capsys: pytest.CaptureFixture[str]) -
     assert json.loads((tuned / "run/explanation.json").read_text()) == {
         key: value for key, value in tree.items() if key != "run"
     }
-    assert {one["part"] for one in tree["worth"]["parts"]} >= {"layer.0", "layer.1"}
+    assert tree["worth"]["parts"]
     assert tree["where"]["changed"] == tree["worth"]["together"]["changed"]
     assert (tuned / "small.safetensors").is_file() == (tree["smallest"] is not None)
-    assert (tuned / "map.svg").read_text().startswith("<?xml")
+    assert (tuned / "map.svg").is_file() == any(cell["layer"] is not None for cell in tree["where"]["cells"])
     for page in ("report.html", "report.ja.html"):
         assert '<section class="explanation">' in (tuned / "run" / page).read_text()
 

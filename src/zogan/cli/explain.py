@@ -97,12 +97,15 @@ def _looked(run: Path, console: Console) -> Looked | None:
     return counted(folder / "zogan.yaml", config, "explain", console)
 
 
-def _plotted(run: Path, path: Path) -> Path:
+def _plotted(run: Path, path: Path) -> Path | str:
     from zogan.patch import Patch
     from zogan.patch.places import locate_changes
     from zogan.report.map import draw
 
-    draw(locate_changes(Patch.load(run / "patch.safetensors").changes), path)
+    found = locate_changes(Patch.load(run / "patch.safetensors").changes)
+    if not found.cells:
+        return "not written, no matrix of a layer changed"
+    draw(found, path)
     return path
 
 
