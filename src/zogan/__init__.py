@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zogan.evaluate import compare_runs, evaluate
+from zogan.evaluate.explanation import explain_run
 from zogan.evaluate.probes import probe
 from zogan.search import search
 from zogan.select import select
@@ -36,6 +37,7 @@ __all__ = [
     "diff_patches",
     "estimate",
     "evaluate",
+    "explain_run",
     "export_patch",
     "find_conflicts",
     "probe",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sample_run import write_run
+from zogan.patch.places import locate
 from zogan.report import charts
 from zogan.report.comparison import compare
-from zogan.report.places import locate
 from zogan.report.record import Record, read
 from zogan.report.words import Language, Words
 

@@ -33,8 +33,8 @@ def select(
                 f"method {settings.method!r} chooses no weights", where=str(config), todo="Only method: sparse does"
             )
         from zogan.cli.tables import table
+        from zogan.patch.places import locate
         from zogan.pilot import pilot
-        from zogan.report.places import locate
         from zogan.report.words import Words
         from zogan.select.storage import load_selection
 

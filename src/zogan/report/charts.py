@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from zogan.patch.places import Places
 from zogan.report.comparison import Comparison
-from zogan.report.places import Places
 from zogan.report.svg import AFTER, BEFORE, INK, LINE, PAPER, SOFT, element, figure_of
 from zogan.report.words import Words
 
@@ -45,6 +45,16 @@ def comparison(comparisons: Sequence[Comparison], words: Words) -> str:
 
 def places(where: Places, words: Words) -> str:
     """Share of changed weights, layers across and kinds of matrix down."""
+    return _map(where, {place: cell.share for place, cell in where.cells.items()}, "places", words, digits=2)
+
+
+def sizes(where: Places, words: Words) -> str:
+    """Size of the change beside the old values, |new - old| / |old|, layers across and kinds of matrix down."""
+    return _map(where, {place: cell.size or 0.0 for place, cell in where.cells.items()}, "sizes", words, digits=1)
+
+
+def _map(where: Places, figures: Mapping[tuple[str, int], float], name: str, words: Words, *, digits: int) -> str:
+    """A field for each kind and layer: the larger its figure, which is written in percent, the stronger its colour."""
     layers, kinds = where.layers, where.kinds
     label = 12 + 6.6 * max(map(len, kinds))
     cell_width = min(46.0, max(13.0, 440 / len(layers)))
@@ -53,20 +63,20 @@ def places(where: Places, words: Words) -> str:
     figure = figure_of(width, height)
     axes = figure.add_axes((label / width, 40 / height, 1 - (label + 4) / width, cell_height * len(kinds) / height))
     _bare(axes)
-    most = max(cell.share for cell in where.cells.values())
+    most = max(figures.values()) or 1.0
     for row, kind in enumerate(kinds):
         _text(axes, -6 / (width - label - 4), row, kind, x_axes=True, ha="right", color=INK, size=12)
         for column, layer in enumerate(layers):
-            cell = where.cells.get((kind, layer))
-            strength = (cell.share / most) if cell else 0.0
+            value = figures.get((kind, layer), 0.0)
+            strength = value / most
             axes.add_patch(
                 Rectangle(
                     (column - 0.46, row - 0.45), 0.92, 0.9, facecolor=AFTER, alpha=0.06 + 0.94 * strength, linewidth=0
                 )
             )
             if len(layers) <= _LABELLED_LAYERS:
-                share = words.number(cell.share * 100 if cell else 0, 2)
-                _text(axes, column, row, share, ha="center", color=PAPER if strength > 0.55 else INK, size=11)
+                shown = words.number(value * 100, digits)
+                _text(axes, column, row, shown, ha="center", color=PAPER if strength > 0.55 else INK, size=11)
     step = max(1, -(-len(layers) // 16))
     for column, layer in enumerate(layers):
         if column % step == 0 or len(layers) <= _LABELLED_LAYERS:
@@ -75,7 +85,7 @@ def places(where: Places, words: Words) -> str:
     _text(axes, middle, len(kinds) + 0.55, words("chart.layer"), ha="center", color=SOFT, size=12)
     axes.set_xlim(-0.5, len(layers) - 0.5)
     axes.set_ylim(len(kinds) - 0.5, -0.5)
-    return element(figure, "places", words("chart.places"), scrolls=True)
+    return element(figure, name, words(f"chart.{name}"), scrolls=True)
 
 
 def training(steps: Sequence[Any], epochs: Sequence[Any], words: Words) -> str:

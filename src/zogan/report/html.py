@@ -11,10 +11,11 @@ from markupsafe import Markup, escape
 
 import zogan
 from zogan.evaluate.evaluation import ClassExample, ClassFigures, Evaluation, TextExample
+from zogan.patch.places import Places
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.explanation import view
 from zogan.report.metrics import Metric
-from zogan.report.places import Places
 from zogan.report.record import Record, read
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
@@ -71,6 +72,7 @@ def render(record: Record, language: Language) -> str:
         stage_name=lambda name: _stage_name(name, words),
         comparison_chart=Markup(charts.comparison(comparisons, words)),
         places_chart=Markup(charts.places(record.places, words)) if record.places.cells else None,
+        explanation=view(record, words),
         training_chart=Markup(charts.training(record.steps, record.epochs, words)) if record.epochs else None,
         answered=min(metric.rows for metric in record.metrics),
         rows={name: count for name in ("train", "validation", "test") if (count := record.data["rows"][name])},

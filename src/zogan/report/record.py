@@ -15,8 +15,8 @@ from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
+from zogan.patch.places import Places, locate_changes
 from zogan.report.metrics import Metric
-from zogan.report.places import Places, locate
 
 _STAGES = {
     "data.json": "zogan pilot",
@@ -52,6 +52,7 @@ class Record:
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
         base_weights: all of the base's weights.
+        patch: its digest.
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
@@ -74,6 +75,7 @@ class Record:
     places: Places
     density: float
     base_weights: int
+    patch: str
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
@@ -120,9 +122,10 @@ def read(folder: Path) -> Record:
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_json(environment) if environment.is_file() else {},
-        places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
+        places=locate_changes(patch.changes),
         density=patch.density,
         base_weights=patch.meta.base.weights,
+        patch=patch.digest,
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),

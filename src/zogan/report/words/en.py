@@ -221,6 +221,59 @@ WORDS: dict[str, str] = {
     "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
     "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: training "
     "on all rows ended there. The validation loss below is the folds' mean.",
+    # explanation
+    "explain.title": "What the changes do",
+    "explain.sizes": "How large the changes are",
+    "explain.sizes.lead": "Size of the change beside the old values of the same weights, in percent: the length of "
+    "the difference over the length of the old values. Which share of the weights changed stands above.",
+    "explain.worth": "What each layer's changes are worth",
+    "explain.worth.lead": "The changes of one layer were switched off at a time, bit for bit, and the rest of the "
+    "patch stayed. Layers that stand in for each other may each be worth little, and much together.",
+    "explain.worth.caption": "{figure} on {rows} {split}; {whole} with the whole patch. Intervals are at {level}, "
+    "on the same rows.",
+    "explain.worth.part": "Switched off",
+    "explain.worth.changed": "Weights",
+    "explain.worth.without": "Without it",
+    "explain.worth.worth": "Worth",
+    "explain.worth.says": "It does",
+    "explain.worth.good": "good",
+    "explain.worth.harm": "harm",
+    "explain.worth.open": "not proven",
+    "explain.together": "With all of the base's changes off at once, {without} is left: together they are worth "
+    "{worth}.",
+    "explain.split.validation": "validation rows",
+    "explain.split.train": "training rows",
+    "explain.part.layer": "layer {layer}",
+    "explain.part.outside": "outside the layers",
+    "explain.part.head": "the new output layer alone",
+    "explain.smallest": "The smallest part that does",
+    "explain.smallest.whole": "The whole patch: no layer can be left out.",
+    "explain.smallest.part": "Without {out}, this is left: {left}. It changes {changed} weights ({density} of the "
+    "base), in a file of {size}.",
+    "explain.rule.verdict": "Layers were left out one after the other, the least worth first, as long as the "
+    "protocol accepted what was left on {rows} {split}.",
+    "explain.rule.no_worse": "Layers were left out one after the other, the least worth first, as long as what was "
+    "left was not shown to be worse than the whole patch on {rows} {split}, on which the protocol does not accept "
+    "the whole patch either.",
+    "explain.confirmed.yes": "One look at {rows} test rows confirms it: the protocol's answer is the same, “{part}”.",
+    "explain.confirmed.no": "One look at {rows} test rows does not confirm it: the whole patch is “{whole}”, the "
+    "part “{part}”.",
+    "explain.rows": "Why these answers",
+    "explain.rows.lead": "What each token added to the answer's log-probability, beside a text of padding. A solid "
+    "line and green: it spoke for the answer. A dotted line and red: against it. The strongest have their number "
+    "beside them; the others show it under the pointer.",
+    "explain.rows.note": "By integrated gradients over the input embeddings. Tokens without a mark added less than "
+    "a tenth of the strongest.",
+    "explain.why.right": "Came right, and the clearest",
+    "explain.why.wrong": "Went wrong, and the clearest",
+    "explain.why.uncertain": "The least sure",
+    "explain.why.row": "Asked for",
+    "explain.why.text": "A text that was asked for",
+    "explain.answer": "Explained is the answer {answer}.",
+    "explain.side": "Log-probability of that answer {value}, of padding {baseline}; the tokens add up to {sum}, "
+    "which misses {delta}.",
+    "explain.cut": "{tokens} tokens lie beyond the length limit and were not read.",
+    "explain.neighbours": "Training rows that the tuned model sees most alike (cosine, answer, text)",
     # examples
     "examples.title": "Examples",
     "examples.better": "Got better",
@@ -289,6 +342,7 @@ WORDS: dict[str, str] = {
     "chart.percent": " (%)",
     "chart.comparison": "Each figure before and after tuning, with its interval; the table above has the same values.",
     "chart.places": "Share of changed weights, in percent, for each layer and kind of matrix.",
+    "chart.sizes": "Size of the change beside the old values, in percent, for each layer and kind of matrix.",
     "chart.training": "Loss on training and validation rows over the epochs.",
     "chart.layer": "layer (1 is nearest to the input)",
     "chart.epoch": "epoch (passes over the training rows)",

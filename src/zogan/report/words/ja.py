@@ -215,6 +215,55 @@ WORDS: dict[str, str] = {
     "training.folds": "学習の長さは、学習データを{folds}分割し、その一つずつを検証に回す交差検証で決めました。"
     "平均では第{best}エポックが最良で、その1標準誤差以内に最も早く達したのは第{epochs}エポックです。"
     "そこで、すべての学習データで{epochs}エポックまで学習しました。下の検証の損失は分割ごとの値の平均です。",
+    # explanation
+    "explain.title": "変更のはたらき",
+    "explain.sizes": "変更の大きさ",
+    "explain.sizes.lead": "変更された重みについて、変更前の値に対する変化の大きさ（%）。差のノルムを変更前の値のノ"
+    "ルムで割った値です。変更された重みの割合は上の図にあります。",
+    "explain.worth": "層ごとの変更の価値",
+    "explain.worth.lead": "1つの層の変更だけを1ビットの違いもなく元に戻し、残りの変更はそのままにして測りました。互"
+    "いに補い合う層は、1つずつでは価値が小さく見えても、合わせると大きいことがあります。",
+    "explain.worth.caption": "{split}{rows}件での{figure}。すべての変更を使うと{whole}。信頼区間は{level}、同じデー"
+    "タどうしの比較です。",
+    "explain.worth.part": "元に戻した部分",
+    "explain.worth.changed": "重みの数",
+    "explain.worth.without": "なしの場合",
+    "explain.worth.worth": "価値",
+    "explain.worth.says": "はたらき",
+    "explain.worth.good": "有益",
+    "explain.worth.harm": "有害",
+    "explain.worth.open": "判定できず",
+    "explain.together": "元のモデルの重みの変更をすべて元に戻すと{without}になり、変更全体の価値は{worth}です。",
+    "explain.split.validation": "検証データ",
+    "explain.split.train": "学習データ",
+    "explain.part.layer": "第{layer}層",
+    "explain.part.outside": "層の外",
+    "explain.part.head": "新しい出力層のみ",
+    "explain.smallest": "同じ結論になる最小の部分",
+    "explain.smallest.whole": "パッチ全体です。取り除ける層はありません。",
+    "explain.smallest.part": "{out}を取り除くと、残りは{left}です。変更される重みは{changed}個（元のモデルの"
+    "{density}）、ファイルは{size}です。",
+    "explain.rule.verdict": "価値の小さい層から順に、{split}{rows}件で評価基準を満たし続けるかぎり取り除きました。",
+    "explain.rule.no_worse": "価値の小さい層から順に、{split}{rows}件でパッチ全体より劣ると示されないかぎり取り除き"
+    "ました。この件数ではパッチ全体も評価基準で採用と判定されません。",
+    "explain.confirmed.yes": "テストデータ{rows}件を一度だけ使って確かめ、判定は同じ「{part}」でした。",
+    "explain.confirmed.no": "テストデータ{rows}件を一度だけ使って確かめたところ、判定は異なりました。パッチ全体は「"
+    "{whole}」、この部分は「{part}」です。",
+    "explain.rows": "この回答になった理由",
+    "explain.rows.lead": "各トークンが回答の対数確率に加えた量を、穴埋めの文字だけの文と比べて示します。実線と緑は"
+    "回答を支持、点線と赤は回答に反対です。強いものには数値を添えました。ほかは指し示すと数値が出ます。",
+    "explain.rows.note": "入力の埋め込みに対する積分勾配による値です。印のないトークンは、最も強いものの10分の1未満"
+    "です。",
+    "explain.why.right": "正しくなった例のうち最も明確なもの",
+    "explain.why.wrong": "誤りになった例のうち最も明確なもの",
+    "explain.why.uncertain": "最も確信のない例",
+    "explain.why.row": "指定されたデータ",
+    "explain.why.text": "指定された文章",
+    "explain.answer": "説明の対象は、回答「{answer}」です。",
+    "explain.side": "この回答の対数確率は{value}、穴埋めの文では{baseline}。トークンの合計は{sum}で、ずれは{delta}"
+    "です。",
+    "explain.cut": "長さの上限を超えた{tokens}トークンは読まれていません。",
+    "explain.neighbours": "調整後のモデルから見て最も似ている学習データ（コサイン類似度、正解、文章）",
     # examples
     "examples.title": "具体例",
     "examples.better": "良くなった例",
@@ -283,6 +332,7 @@ WORDS: dict[str, str] = {
     "chart.percent": "（%）",
     "chart.comparison": "変更前と変更後の各指標と信頼区間。値は上の表と同じです。",
     "chart.places": "層と行列の種類ごとの、変更された重みの割合（%）。",
+    "chart.sizes": "層と行列の種類ごとの、変更前の値に対する変化の大きさ（%）。",
     "chart.training": "エポックごとの学習データと検証データの損失。",
     "chart.layer": "層（1が入力に最も近い）",
     "chart.epoch": "エポック（学習データを通した回数）",

@@ -7,24 +7,43 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from zogan.patch.change import Change
+
 _LAYER = re.compile(r"\.(\d+)\.")
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Changed weights among all weights of some tensors."""
+    """Changed weights among all weights of some tensors.
+
+    Args:
+        changed: weights that change.
+        total: all weights.
+        moved: sum over the changed ones of the squared difference of new and old.
+        was: sum over the same of the squared old value.
+    """
 
     changed: int
     total: int
+    moved: float = 0.0
+    was: float = 0.0
 
     @property
     def share(self) -> float:
         """Changed share, 0 to 1."""
         return self.changed / self.total if self.total else 0.0
 
+    @property
+    def size(self) -> float | None:
+        """|new - old| / |old| over the changed weights, Euclidean norms; None where that is no number."""
+        found = math.sqrt(self.moved / self.was) if self.was > 0 else math.inf
+        return found if math.isfinite(found) else None
+
     def __add__(self, other: Cell) -> Cell:
-        return Cell(self.changed + other.changed, self.total + other.total)
+        return Cell(
+            self.changed + other.changed, self.total + other.total, self.moved + other.moved, self.was + other.was
+        )
 
 
 @dataclass(frozen=True)
@@ -72,13 +91,32 @@ def locate(tensors: Mapping[str, tuple[int, tuple[int, ...]]]) -> Places:
     Args:
         tensors: name to the number of changed weights and the shape.
     """
+    return _sorted(
+        {name: (Cell(changed, math.prod(shape)), shape) for name, (changed, shape) in tensors.items() if changed}
+    )
+
+
+def locate_changes(changes: Mapping[str, Change]) -> Places:
+    """The same of a patch's changes, with the size of what changed."""
+    return _sorted({name: (_measured(change), change.shape) for name, change in changes.items()})
+
+
+def layer_of(tensor: str) -> int | None:
+    """The number of the layer that a tensor stands in, from 0; None where it stands in none."""
+    match = _LAYER.search(tensor)
+    return None if match is None else int(match.group(1))
+
+
+def _measured(change: Change) -> Cell:
+    old, new = change.old.double(), change.new.double()
+    return Cell(len(old), change.numel, float((new - old).square().sum()), float(old.square().sum()))
+
+
+def _sorted(tensors: Mapping[str, tuple[Cell, tuple[int, ...]]]) -> Places:
     cells: dict[tuple[str, int], Cell] = {}
     outside: dict[str, Cell] = {}
     vectors = Cell(0, 0)
-    for name, (changed, shape) in tensors.items():
-        if not changed:
-            continue
-        cell = Cell(changed, math.prod(shape))
+    for name, (cell, shape) in tensors.items():
         if len(shape) < 2:
             vectors += cell
             continue

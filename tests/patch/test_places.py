@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zogan.report.places import Cell, locate
+from zogan.patch.change import Change
+from zogan.patch.places import Cell, layer_of, locate, locate_changes
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,29 @@ def test_vectors_are_told_apart_from_matrices() -> None:
     assert places.kinds == ("q",)
     assert places.outside == {}
     assert places.changed == 9
+
+
+def change(old: list[float], new: list[float], shape: tuple[int, ...]) -> Change:
+    return Change("F32", shape, torch.arange(len(old)), torch.tensor(old), torch.tensor(new))
+
+
+def test_the_size_of_a_change_is_beside_the_old_values() -> None:
+    places = locate_changes(
+        {
+            "layer.0.q.weight": change([3.0, 4.0], [3.0 + 0.3, 4.0 + 0.4], (2, 4)),
+            "layer.0.k.weight": change([0.0], [1.0], (2, 4)),
+            "layer.1.experts.0.w.weight": change([1.0], [2.0], (2, 4)),
+            "layer.1.experts.1.w.weight": change([2.0], [2.0 + 3**0.5], (2, 4)),
+            "norm.weight": change([1.0], [float("nan")], (4,)),
+        }
+    )
+    assert places.cells["q", 0].size == pytest.approx(0.1, rel=1e-5)
+    assert places.cells["q", 0].share == 0.25
+    assert places.cells["k", 0].size is None
+    assert places.cells["experts.*.w", 1].size == pytest.approx((4 / 5) ** 0.5, rel=1e-5)
+    assert places.vectors.size is None
+
+
+def test_the_layer_is_the_first_number() -> None:
+    assert layer_of("model.layers.2.mlp.experts.7.w1.weight") == 2
+    assert layer_of("embeddings.weight") is None
