@@ -13,7 +13,8 @@ import zogan.report
 from sample_run import Outcome, Task, class_example, sample_patch, text_example, write_run
 from zogan.patch import Patch, PatchMeta
 from zogan.patch.meta import BaseMeta
-from zogan.report.html import excerpt, render
+from zogan.report.facts import excerpt
+from zogan.report.html import render
 from zogan.report.record import read
 from zogan.report.words import Language
 

@@ -132,7 +132,8 @@ WORDS: dict[str, str] = {
     "figures.difference": "Difference",
     "figures.interval": "{level} interval: {span}",
     "before_is.base": "“Before” is the base as it came, measured in the same way.",
-    "before_is.head_only": "“Before” is the base with only a new output layer trained on the same rows, because the "
+    "before_is.head_only": "“Before” is the base with only a new output layer trained on the same rows, because "
+    "the "
     "base alone does not know these classes. So the difference is what changing the weights adds.",
     "classes.title": "Class by class",
     "classes.class": "Class",
@@ -186,9 +187,11 @@ WORDS: dict[str, str] = {
     "places.adapter": "an adapter ({count} tensors)",
     # training
     "training.title": "How it learnt",
-    "training.lead": "The loss on validation rows decides: the values of the ringed epoch were kept, epoch {epoch} of "
+    "training.lead": "The loss on validation rows decides: the values of the ringed epoch were kept, epoch {epoch} "
+    "of "
     "{epochs}.",
-    "training.start": "The loss on validation rows decides: none of {epochs} epochs was better than the head that was "
+    "training.start": "The loss on validation rows decides: none of {epochs} epochs was better than the head that "
+    "was "
     "fitted before, so that head was kept and no other weight was changed.",
     "training.stopped": "Training ended early, because {epochs} more epochs had brought nothing better.",
     "settings.title": "What was set",
@@ -196,9 +199,11 @@ WORDS: dict[str, str] = {
     "settings.loop": "What trained learnt from batches of {batch} rows, {epochs} epochs at most, at a rate of {rate}.",
     "settings.head": "A new head learns at a rate of {rate}.",
     "settings.head_warmup": "It first learnt alone for {epochs} epochs.",
-    "settings.why": "What the configuration left open was set by the kind of task and the number of labels; all of it "
+    "settings.why": "What the configuration left open was set by the kind of task and the number of labels; all of "
+    "it "
     "stands in the configuration that lies beside this report.",
-    "points.lead": "Then places on the way from the old values to the learnt ones, and one beyond them, were tried on "
+    "points.lead": "Then places on the way from the old values to the learnt ones, and one beyond them, were tried "
+    "on "
     "the validation rows, and the best was kept.",
     "points.caption": "Each place that was tried, on the same validation rows.",
     "points.share": "Share of the way",
@@ -206,7 +211,8 @@ WORDS: dict[str, str] = {
     "points.loss": "Loss",
     "points.choice": "Choice",
     "points.kept": "kept",
-    "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where {share} "
+    "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where "
+    "{share} "
     "of the gradient outside of the chosen weights lies, and trained them together with these.",
     "second.and": ", ",
     "second.errors": "On the validation rows the share of errors went from {before} to {after} ({difference} points; "
@@ -215,11 +221,14 @@ WORDS: dict[str, str] = {
     "error {error}).",
     "second.kept": "That is better by more than its standard error, so the patch holds the adapters.",
     "second.asked": "The patch holds the adapters, because they were to be kept whatever the figures say.",
-    "second.dropped": "That is not better by more than its standard error, so the patch is the first stage's, without "
+    "second.dropped": "That is not better by more than its standard error, so the patch is the first stage's, "
+    "without "
     "adapters.",
     "second.none": "There was no second stage: no gradient is left outside of the chosen weights.",
-    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
-    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: training "
+    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In "
+    "the "
+    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: "
+    "training "
     "on all rows ended there. The validation loss below is the folds' mean.",
     # examples
     "examples.title": "Examples",
@@ -267,8 +276,96 @@ WORDS: dict[str, str] = {
     "use.in_place": "To change a folder itself rather than copy it, give {option} in place of {out}; the same option "
     "takes it back. If the machine stops midway, the next command finishes or undoes the change.",
     "use.check": "Look into the patch first:",
-    "use.safe": "The patch fits this one base alone. It holds the old values as well as the new ones, and is refused, "
+    "use.safe": "The patch fits this one base alone. It holds the old values as well as the new ones, and is "
+    "refused, "
     "with nothing changed, by any other model.",
+    # what documents share
+    "list": ", ",
+    "cost.this_run": "this run",
+    "cost.full_measured": "full fine-tuning (measured)",
+    "cost.full_estimated": "full fine-tuning (estimated)",
+    "cost.trained": "Weights that train",
+    "cost.money": "Money",
+    "cost.say.beside": "Choosing and training took {time} of full fine-tuning's time and {memory} of its memory.",
+    "cost.say.beside_time": "Choosing and training took {time} of full fine-tuning's time.",
+    "cost.say.took": "It took {time} and {memory} of memory, and left a file of {file}.",
+    "cost.say.full_measured": "Full fine-tuning of the same model on the same rows took {time}, {memory} of memory "
+    "and a "
+    "file of {file}.",
+    "cost.say.full_estimated": "Full fine-tuning of the same model on the same rows would take about {time}, "
+    "{memory} of "
+    "memory and a file of {file}, as estimated on this machine.",
+    "cost.say.money": "At the configured price an hour that is {money}.",
+    "cost.say.money_full": "Full fine-tuning would come to {money}.",
+    "cost.say.expected": "Before it began, {time} had been expected for all epochs.",
+    "rollback.above": "above {value}",
+    "rollback.below": "below {value}",
+    "rollback.say": "Take it back when {watch} lies {threshold} over {minutes} minutes, and tell {tell}.",
+    # risks
+    "risk.exploratory": "The verdict confirms nothing yet: {why}",
+    "risk.no_probes": "Nobody has looked for harm beyond the figures: zogan probe was not run on this patch.",
+    "risk.probe_broken": "Probes that break their limit: {names}.",
+    "risk.probe_undecided": "Probes whose rows do not say whether the limit is kept: {names}.",
+    "risk.lost": "{lost} of {rows} test rows are wrong that {rival} had right; {gained} went the other way.",
+    "risk.classes_worse": "Classes that are found less well than before ({count}): {names}.",
+    "risk.weakest": "The weakest class is {label}: F1 of {f1} on {rows} rows.",
+    "risk.mixed": "The most frequent mistake takes {truth} for {said}: {count} rows.",
+    "risk.figure_worse": "{figure} got worse: {difference} (interval {span}).",
+    "risk.drift": "The figures hold for texts like the {rows} test rows. When what people write changes, they must "
+    "be "
+    "measured again.",
+    "risk.one_seed": "One training was judged (seed {seed}): how far another would differ was not measured.",
+    "risk.no_slices": "No group of rows was looked at apart: the protocol names no slices.",
+    "risk.no_rollback": "The protocol does not say when to take the patch back in operation.",
+    # what a board asks
+    "board.question": "Question",
+    "board.answer": "Answer",
+    "board.better.question": "Is it better, and how sure are we?",
+    "board.trust.question": "Why should we believe the figure?",
+    "board.cost.question": "What did it cost, and what would the usual way cost?",
+    "board.wrong.question": "What may go wrong first?",
+    "board.back.question": "Can we go back?",
+    "board.back": "Yes, at any time, with one command: the base was never written to, and taking the patch back "
+    "gives it "
+    "again bit for bit.",
+    "board.data.question": "Where did our data go?",
+    "board.data": "Nowhere: all of it ran on one machine ({platform}, {cores} cores), and zogan opens no network "
+    "connection.",
+    "board.next.question": "What do you ask of us?",
+    "board.next.accepted": "Decide whether it is put to use, who watches it, and who may take it back.",
+    "board.next.rejected": "Nothing: this patch is not put forward.",
+    "board.next.undecided": "More test rows, or leave to try again.",
+    # slides
+    "slides.foot": "{model}  ·  zogan {version}",
+    "slides.badge": "{outcome} ({exploratory})",
+    "slides.clauses": "{held} of {all} clauses of the protocol hold",
+    "slides.clauses.alt": "The clauses of the protocol, each with what was measured, what it must be and its outcome",
+    "slides.figure.say": "{figure} went from {before} to {after}: {difference}, interval {span}.",
+    "slides.difference": "Difference ({level} interval)",
+    "slides.with_span": "{value}\n({span})",
+    "slides.classes": "How well each of {all} classes is found: {worse} got worse",
+    "slides.classes_few": "The {shown} weakest of {all} classes; {worse} got worse",
+    "slides.f1": "F1 weighs how many of a class's rows are found against how many named so are right.",
+    "slides.cost": "What it cost",
+    "slides.cost.alt": "Time, memory, weights that train and size of the file, beside full fine-tuning where that "
+    "is known",
+    "slides.cost.whole": "Time and memory of choosing and training. The whole run, with measuring before and after, "
+    "took "
+    "{time}.",
+    "slides.in_unit": "{what}, {unit}",
+    "slides.changed": "{share} of the weights changed: {changed} of {all}",
+    "slides.file": "The patch is one file of {file}; the model itself has {base} and was never written to.",
+    "slides.examples": "What got better, and what got worse",
+    "slides.examples.kind": "Change",
+    "slides.examples.say": "These are the rows on which the model moved most, in both directions.",
+    "slides.cases": "Every test row stands in the table of cases beside the report.",
+    "slides.risks": "Risks, as this run shows them",
+    "slides.questions": "Questions that you may have",
+    "slides.back": "The way back",
+    "slides.when": "When to take it back",
+    "chart.minutes": "minutes",
+    "chart.seconds": "seconds",
+    "chart.gigabytes": "GB",
     # glossary
     "glossary.title": "Words on this page",
     "word.base": "Base",
