@@ -175,10 +175,8 @@ class Page:
         Returns:
             Where it ends, points from the top.
         """
-        whole = sum(column.part for column in columns)
-        rooms = [box.width * column.part / whole for column in columns]
         table = [[column.head for column in columns], *map(list, rows)]
-        table, heights, size = _laid_out(table, rooms, box.height, sizes)
+        table, rooms, heights, size = _laid_out(table, columns, box, sizes)
         frame = self._slide.shapes.add_table(len(table), len(columns), Pt(1), Pt(1), Pt(1), Pt(1))
         frame._element.nvGraphicFramePr.cNvPr.set("descr", alt)
         _put(frame, Box(box.left, box.top, box.width, sum(heights)))
@@ -327,21 +325,43 @@ def _put(shape: Any, box: Box) -> None:
 
 
 def _laid_out(
-    table: list[list[str]], rooms: Sequence[float], most: float, sizes: Sequence[float]
-) -> tuple[list[list[str]], list[float], float]:
-    """A table's cells, the heights of its rows, and the size of its letters."""
+    table: list[list[str]], columns: Sequence[Column], box: Box, sizes: Sequence[float]
+) -> tuple[list[list[str]], list[float], list[float], float]:
+    """A table's cells, the widths of its columns, the heights of its rows, and the size of its letters."""
     for size in sizes:
+        rooms = _rooms(table, columns, box.width, size)
         heights = _heights(table, rooms, size)
-        if sum(heights) <= most:
-            return table, heights, size
-    for letters in (220, 160, 120, 80, 50):
+        if sum(heights) <= box.height:
+            return table, rooms, heights, size
+    for letters in range(200, 39, -10):
         table = [[excerpt(text, letters) for text in row] for row in table]
         heights = _heights(table, rooms, size)
-        if sum(heights) <= most:
-            return table, heights, size
-    while len(table) > 2 and sum(heights) > most:
+        if sum(heights) <= box.height:
+            return table, rooms, heights, size
+    while len(table) > 2 and sum(heights) > box.height:
         table, heights = table[:-1], heights[:-1]
-    return table, heights, size
+    return table, rooms, heights, size
+
+
+def _rooms(table: Sequence[Sequence[str]], columns: Sequence[Column], room: float, size: float) -> list[float]:
+    """Widths of the columns: of numbers what they need on one line, if that leaves room for the others."""
+    need = {
+        place: 2 * _CELL + 6 + max(width(line, size, bold=row == 0) for row, line in _lines_of(table, place))
+        for place, column in enumerate(columns)
+        if column.number
+    }
+    texts = sum(column.part for column in columns if not column.number)
+    left = room - sum(need.values())
+    if left < 0.3 * room:
+        whole = sum(column.part for column in columns)
+        return [room * column.part / whole for column in columns]
+    return [need[place] if column.number else left * column.part / texts for place, column in enumerate(columns)]
+
+
+def _lines_of(table: Sequence[Sequence[str]], place: int) -> list[tuple[int, str]]:
+    """The lines of a column's cells, with their rows; of its heading the longest word, for that may be broken."""
+    found = [(0, max(table[0][place].split() or [""], key=len))]
+    return found + [(row, line) for row, cells in enumerate(table[1:], 1) for line in cells[place].split("\n")]
 
 
 def _heights(table: Sequence[Sequence[str]], rooms: Sequence[float], size: float) -> list[float]:

@@ -8,7 +8,7 @@ import zogan
 from zogan.report.board import questions
 from zogan.report.charts import smoothed
 from zogan.report.comparison import compare
-from zogan.report.costs import Spent, cost_sentences, money, of_full, of_this_run
+from zogan.report.costs import Spent, beside_full, cost_sentences, money, of_this_run
 from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most
 from zogan.report.metrics import Metric
 from zogan.report.record import Record
@@ -198,35 +198,38 @@ def _where_it_holds(canvas: Canvas, record: Record, words: Words) -> None:
 
 
 def _cost(canvas: Canvas, record: Record, words: Words) -> None:
-    ours, full = of_this_run(record), of_full(record)
-    said = cost_sentences(record, words)
-    title = said[0] if full is not None else words("slides.cost")
-    page = canvas.page(title, notes=said)
-    sides = {words("cost.this_run"): ours} | ({words(f"cost.full_{full.source}"): full} if full else {})
+    ours, pair, said = of_this_run(record), beside_full(record), cost_sentences(record, words)
+    page = canvas.page(said[0] if pair is not None else words("slides.cost"), notes=said)
+    sides = {words("cost.measured"): ours}
+    if pair is not None:
+        sides |= {words(f"cost.{pair[0].source}"): pair[0], words(f"cost.full_{pair[1].source}"): pair[1]}
     rows = _cost_rows(record, list(sides.values()), words)
     columns = [Column("", 2), *(Column(name, 2, number=True) for name in sides)]
-    if full is None:
-        end = page.table(columns, rows, _upper(120), alt=words("slides.cost.alt"), sizes=(18, 16, 14))
+    alt = words("slides.cost.alt")
+    if pair is None:
+        end = page.table(columns, rows, _upper(120), alt=alt, sizes=(18, 16, 14))
         page.text(said, Box(BODY.left, end + 20, BODY.width, 494 - end - 20), bullets=True)
         return
-    unit, by = ("chart.minutes", 60.0) if max(ours.seconds, full.seconds) > 300 else ("chart.seconds", 1.0)
-    page.bars(
-        [words("slides.in_unit", what=words("cost.stage.time"), unit=words(unit))],
-        {name: [one.seconds / by] for name, one in sides.items()},
-        Box(BODY.left, BODY.top, 360, 172),
-        alt=words("slides.cost.alt"),
-        form="0.0",
-        colours=(theme.AFTER, theme.BEFORE),
-    )
-    page.bars(
-        [words("slides.in_unit", what=words("cost.memory"), unit=words("chart.gigabytes"))],
-        {name: [one.peak_bytes / 1e9] for name, one in sides.items()},
-        Box(BODY.left, BODY.top + 176, 360, 172),
-        alt=words("slides.cost.alt"),
-        form="0.0",
-        colours=(theme.AFTER, theme.BEFORE),
-    )
-    page.table(columns, rows, Box(BODY.left + 376, BODY.top + 8, BODY.width - 376, 290), alt=words("slides.cost.alt"))
+    long = max(one.seconds for one in pair) > 300
+    shown = {
+        words(
+            "slides.in_unit", what=words("cost.stage.time"), unit=words("chart.minutes" if long else "chart.seconds")
+        ): [one.seconds / (60 if long else 1) for one in pair],
+        words("slides.in_unit", what=words("cost.memory"), unit=words("chart.gigabytes")): [
+            one.peak_bytes / 1e9 for one in pair
+        ],
+    }
+    names = (words(f"cost.{pair[0].source}"), words(f"cost.full_{pair[1].source}"))
+    for index, (name, values) in enumerate(shown.items()):
+        page.bars(
+            [name],
+            {side: [value] for side, value in zip(names, values, strict=True)},
+            Box(BODY.left, BODY.top + 176 * index, 360, 172),
+            alt=alt,
+            form="0.0",
+            colours=(theme.AFTER, theme.BEFORE),
+        )
+    page.table(columns, rows, Box(BODY.left + 376, BODY.top + 8, BODY.width - 376, 290), alt=alt)
     note = words("slides.cost.whole", time=words.duration(sum(one["wall_seconds"] for one in record.stages.values())))
     page.text([note], Box(BODY.left + 376, 448, BODY.width - 376, 48), sizes=(13, 12), colour=theme.SOFT)
 
@@ -298,7 +301,7 @@ def _examples(canvas: Canvas, record: Record, words: Words) -> None:
             texts = [excerpt(example[name], 130) for name in ("input", "expected", "before", "after")]
             rows.append([words(f"examples.{side}"), *(" ".join(text.split()) for text in texts)])
     if rows:
-        page.table(columns, rows, _upper(20), alt=words("slides.examples"), colours=colours, sizes=(14, 13, 12, 11, 10))
+        page.table(columns, rows, _upper(20), alt=words("slides.examples"), colours=colours, sizes=(14, 13, 12))
     else:
         page.text([words("examples.none")], BODY)
 

@@ -104,7 +104,8 @@ def _pieces(text: str) -> list[str]:
 
 
 def _wide(letter: str) -> bool:
-    return unicodedata.east_asian_width(letter) in "WF"
+    # In Japanese text a minus sign is set as wide as a letter.
+    return unicodedata.east_asian_width(letter) in "WF" or letter == "−"
 
 
 @cache

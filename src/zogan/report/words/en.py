@@ -281,12 +281,16 @@ WORDS: dict[str, str] = {
     "with nothing changed, by any other model.",
     # what documents share
     "list": ", ",
-    "cost.this_run": "this run",
     "cost.full_measured": "full fine-tuning (measured)",
     "cost.full_estimated": "full fine-tuning (estimated)",
     "cost.trained": "Weights that train",
     "cost.money": "Money",
-    "cost.say.beside": "Choosing and training took {time} of full fine-tuning's time and {memory} of its memory.",
+    "cost.say.beside_measured": "Choosing and training took {time} of full fine-tuning's time and {memory} of its "
+    "memory.",
+    "cost.say.beside_estimated": "By estimate, choosing and training take {time} of full fine-tuning's time and "
+    "{memory} of its memory.",
+    "cost.estimated": "this run (estimated)",
+    "cost.measured": "this run (measured)",
     "cost.say.beside_time": "Choosing and training took {time} of full fine-tuning's time.",
     "cost.say.took": "It took {time} and {memory} of memory, and left a file of {file}.",
     "cost.say.full_measured": "Full fine-tuning of the same model on the same rows took {time}, {memory} of memory "

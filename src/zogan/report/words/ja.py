@@ -266,12 +266,16 @@ WORDS: dict[str, str] = {
     "別のモデルに適用しようとすると、何も変更せずに拒否します。",
     # what documents share
     "list": "、",
-    "cost.this_run": "今回",
     "cost.full_measured": "全体のファインチューニング（実測）",
     "cost.full_estimated": "全体のファインチューニング（見積もり）",
     "cost.trained": "学習する重みの数",
     "cost.money": "金額",
-    "cost.say.beside": "重みの選択と学習は、全体のファインチューニングと比べて時間が{time}、メモリーが{memory}でした。",
+    "cost.say.beside_measured": "重みの選択と学習は、全体のファインチューニングと比べて時間が{time}、"
+    "メモリーが{memory}でした。",
+    "cost.say.beside_estimated": "見積もりでは、重みの選択と学習は、"
+    "全体のファインチューニングの{time}の時間と{memory}のメモリーで済みます。",
+    "cost.estimated": "今回（見積もり）",
+    "cost.measured": "今回（実測）",
     "cost.say.beside_time": "重みの選択と学習にかかった時間は、全体のファインチューニングの{time}でした。",
     "cost.say.took": "かかった時間は{time}、メモリーは{memory}、できたファイルは{file}です。",
     "cost.say.full_measured": "同じモデルを同じデータで全体のファインチューニングをしたところ、"
