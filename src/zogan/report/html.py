@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -11,26 +12,37 @@ from markupsafe import Markup, escape
 import zogan
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.evidence import told
 from zogan.report.facts import change, classes, commands, examples, excerpt, mixed_up, model_name, most
 from zogan.report.metrics import Metric
-from zogan.report.record import Record, read
+from zogan.report.record import Record
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
 from zogan.report.words import Language, Words
 
 
-def write_pages(run: Path, language: Language | None) -> Path:
-    """Write report.html and the other language's page beside it; see `zogan.report.write`."""
-    record = read(run)
-    main: Language = language or record.config.language
-    for other in get_args(Language):
-        name = "report.html" if other == main else f"report.{other}.html"
-        partial = run / f"{name}.partial"
-        partial.write_text(render(record, other), encoding="utf-8")
-        partial.replace(run / name)
-    # Left by an earlier report in the other language, it would be a second page in this one.
-    (run / f"report.{main}.html").unlink(missing_ok=True)
-    return run / "report.html"
+def page(record: Record, language: Language, path: Path) -> None:
+    """Write the page.
+
+    Args:
+        record: the run.
+        language: of all words on it.
+        path: the file.
+    """
+    path.write_text(render(record, language), encoding="utf-8")
+
+
+def evidence(record: Record, language: Language, path: Path) -> None:
+    """Write which evidence of the run answers what reviewers ask for; see `page`."""
+    words = Words(language, unbroken=True)
+    html = _filled(
+        "evidence.html",
+        words,
+        model=model_name(record),
+        speaker=Speaker(record.verdict, words, _say(words), verbatim),
+        **told(record, words),
+    )
+    path.write_text(html, encoding="utf-8")
 
 
 def render(record: Record, language: Language) -> str:
@@ -41,28 +53,16 @@ def render(record: Record, language: Language) -> str:
         language: of all words on it; texts of the data, names of models and files stay as they are.
     """
     words = Words(language, unbroken=True)
-    environment = Environment(
-        loader=PackageLoader("zogan.report", "template"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"verbatim": verbatim, "excerpt": excerpt}
     comparisons = compare(record)
-
-    def say(key: str, **values: object) -> Markup:
-        return Markup(escape(words(key))).format(**values)
-
-    return environment.get_template("page.html").render(
-        words=words,
-        say=say,
+    return _filled(
+        "page.html",
+        words,
         record=record,
         model=model_name(record),
         change=change(record, words),
         comparisons=comparisons,
         verdict=record.verdict,
-        speaker=Speaker(record.verdict, words, say, verbatim),
+        speaker=Speaker(record.verdict, words, _say(words), verbatim),
         stage_name=lambda name: _stage_name(name, words),
         comparison_chart=Markup(charts.comparison(comparisons, words)),
         places_chart=Markup(charts.places(record.places, words)) if record.places.cells else None,
@@ -77,8 +77,29 @@ def render(record: Record, language: Language) -> str:
         share=Metric("accuracy"),
         examples=examples(record.evaluation, words),
         commands=commands(record),
-        version=zogan.__version__,
     )
+
+
+def _filled(template: str, words: Words, **found: Any) -> str:
+    environment = Environment(
+        loader=PackageLoader("zogan.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"verbatim": verbatim, "excerpt": excerpt}
+    say = _say(words)
+    return environment.get_template(template).render(words=words, say=say, version=zogan.__version__, **found)
+
+
+def _say(words: Words) -> Callable[..., Markup]:
+    """The catalogue's texts with markup in their places."""
+
+    def say(key: str, **values: object) -> Markup:
+        return Markup(escape(words(key))).format(**values)
+
+    return say
 
 
 def verbatim(text: object) -> Markup:

@@ -57,6 +57,7 @@ class Record:
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
         base_weights: all of the base's weights.
+        base_sha256: the base's fingerprint.
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
@@ -82,6 +83,7 @@ class Record:
     places: Places
     density: float
     base_weights: int
+    base_sha256: str
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
@@ -135,6 +137,7 @@ def read(folder: Path) -> Record:
         places=locate({name: (len(change.positions), change.shape) for name, change in patch.changes.items()}),
         density=patch.density,
         base_weights=patch.meta.base.weights,
+        base_sha256=patch.meta.base.whole,
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),

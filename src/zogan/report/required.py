@@ -33,8 +33,8 @@ GUIDELINES = (
     Requirement("competition"),
     Requirement("innovation"),
 )
-"""The common principles of the AI Guidelines for Business (Ministry of Internal Affairs and Communications, and Ministry of
-Economy, Trade and Industry, Japan), version 1.1."""
+"""The common principles of Japan's AI Guidelines for Business, version 1.1 (Ministry of Internal Affairs and
+Communications, and Ministry of Economy, Trade and Industry)."""
 
 MEASURE = (
     Requirement("1.1", ("protocol", "risks", "probes")),
