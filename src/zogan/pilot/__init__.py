@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial as bound
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+import zogan
 from zogan.config import Config
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
@@ -21,7 +23,8 @@ from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
 from zogan.pilot.verdict import judge_run, write_terms
 from zogan.progress import Progress, Silent
-from zogan.report import write as write_report
+from zogan.report.documents import Document, documents, drop_other
+from zogan.report.record import Record, inputs, read
 from zogan.run import Run
 from zogan.select.storage import load_selection, save_selection
 from zogan.tasks import open_job
@@ -301,10 +304,23 @@ def _verdict(run: Run) -> None:
 
 
 def _report(run: Run, job: Job, progress: Progress) -> None:
-    progress.note("writing the report")
-    run.forget_others()
-    write_report(run.folder, job.config.language)
-    run.stages["report"] = "done"
+    """Write each document as a stage of its own, named as its file is."""
+    language = job.config.language
+    found = documents(read(run.folder), language)
+    run.forget_others(but=[one.name for one in found])
+    record = read(run.folder)
+    costs = {**record.costs, "stages": record.stages}
+    reads = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest}
+    reads |= {path.name: path for path in inputs(run.folder)}
+    progress.start("report", len(found))
+    for done, one in enumerate(found, 1):
+        run.stage(one.name, run.folder / one.name, {**reads, "language": one.language}, bound(_write, one, record))
+        progress.advance(done)
+    drop_other(run.folder, language)
+
+
+def _write(document: Document, record: Record, path: Path) -> None:
+    document.write(record, document.language, path)
 
 
 def _bytes_wanted(job: Job) -> int:

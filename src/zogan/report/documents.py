@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from zogan.progress import Progress, Silent
 from zogan.report.record import Record
 from zogan.report.words import Language
 
@@ -54,22 +55,27 @@ def named(stem: str, suffix: str, language: Language, main: Language) -> str:
     return f"{stem}{suffix}" if language == main else f"{stem}.{language}{suffix}"
 
 
-def write_documents(record: Record, main: Language, only: Kind | None = None) -> list[Path]:
+def write_documents(
+    record: Record, main: Language, only: Kind | None = None, *, progress: Progress = Silent()
+) -> list[Path]:
     """Write a run's documents, each whole or not at all.
 
     Args:
         record: the run.
         main: see `documents`.
         only: of this kind; all where absent.
+        progress: told of each.
 
     Returns:
         Their paths; those in the main language come first of each kind.
     """
     found = [one for one in documents(record, main) if only in (None, one.kind)]
-    for one in found:
+    progress.start("report", len(found))
+    for done, one in enumerate(found, 1):
         partial = record.folder / f"{one.name}.partial"
         one.write(record, one.language, partial)
         partial.replace(record.folder / one.name)
+        progress.advance(done)
     drop_other(record.folder, main, only)
     return [record.folder / one.name for one in found]
 

@@ -104,7 +104,6 @@ PIECES: dict[str, Piece] = {
     "per_class": Piece("evaluation.json", lambda record: bool(classes(record.evaluation))),
     "worse_examples": Piece("evaluation.json", lambda record: bool(record.evaluation.examples.worse)),
     "cases": Piece("cases.csv", _file(PREDICTIONS)),
-    "no_text": Piece("predictions.safetensors", _file(PREDICTIONS)),
     "probes": Piece("probes.json", lambda record: record.probes is not None),
     **{name: _probe(name) for name in _PROBES},
     # what is written for people

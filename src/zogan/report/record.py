@@ -144,6 +144,13 @@ def read(folder: Path) -> Record:
     )
 
 
+def inputs(folder: Path) -> list[Path]:
+    """The files that a report may read, apart from costs.json, which each document's own stage adds to."""
+    found = [path for path in folder.glob("*.json*") if path.name not in ("costs.json", "stages.json")]
+    named = ("zogan.yaml", "patch.safetensors", "predictions.safetensors", "full.safetensors")
+    return sorted(path for path in (*found, *map(folder.joinpath, named)) if path.is_file())
+
+
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "kind"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pptx.util import Pt
 from zogan.report.facts import excerpt
 from zogan.report.slides import theme
 from zogan.report.slides.fit import LINE, fitted, lines, width
+from zogan.report.slides.settled import settled
 from zogan.report.slides.theme import speak
 from zogan.report.words import Words
 
@@ -85,7 +87,9 @@ class Canvas:
 
     def save(self, path: Path) -> None:
         """Write it."""
-        self._deck.save(str(path))
+        package = io.BytesIO()
+        self._deck.save(package)
+        path.write_bytes(settled(package.getvalue()))
 
 
 class Page:

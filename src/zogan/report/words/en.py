@@ -467,6 +467,7 @@ WORDS: dict[str, str] = {
     "runbook.learnt": "What we learnt",
     "runbook.learnt.lead": "For colleagues who do this next. What this run's files show stands here; add what they "
     "cannot know.",
+    "runbook.learnt.epoch": "Epoch {epoch} of {epochs} was the best on the validation rows, and was kept.",
     "runbook.learnt.settings": "Settings:",
     "runbook.learnt.date": "Date",
     "runbook.learnt.what": "What happened",
@@ -572,7 +573,6 @@ WORDS: dict[str, str] = {
     "piece.per_class": "figures of each class",
     "piece.worse_examples": "rows that got worse",
     "piece.cases": "every test row with its outcome",
-    "piece.no_text": "predictions kept without the rows' text",
     "piece.probes": "probes for harm",
     "piece.calibration": "calibration",
     "piece.abstention": "abstention",

@@ -445,6 +445,8 @@ WORDS: dict[str, str] = {
     "runbook.learnt": "得られた知見",
     "runbook.learnt.lead": "次に担当する人のための記録です。実行のファイルから分かることを記しています。"
     "それ以外のことを書き足してください。",
+    "runbook.learnt.epoch": "検証データで最も良かったのは全{epochs}エポック中の第{epoch}エポックで、"
+    "その値を採用しました。",
     "runbook.learnt.settings": "設定：",
     "runbook.learnt.date": "日付",
     "runbook.learnt.what": "起きたこと",
@@ -550,7 +552,6 @@ WORDS: dict[str, str] = {
     "piece.per_class": "クラス別の指標",
     "piece.worse_examples": "悪くなった例",
     "piece.cases": "評価データ全件の結果",
-    "piece.no_text": "文章を含まない予測の記録",
     "piece.probes": "害を調べるプローブ",
     "piece.calibration": "確信度の正しさ",
     "piece.abstention": "判断を人に委ねる基準",
