@@ -307,14 +307,16 @@ def _report(run: Run, job: Job, progress: Progress) -> None:
     """Write each document as a stage of its own, named as its file is."""
     language = job.config.language
     found = documents(read(run.folder), language)
-    run.forget_others(but=[one.name for one in found])
+    run.forget_others(but=[document.name for document in found])
     record = read(run.folder)
     costs = {**record.costs, "stages": record.stages}
-    reads = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest}
-    reads |= {path.name: path for path in inputs(run.folder)}
+    files = {path.name: path for path in inputs(run.folder)}
+    read_by_all = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}
     progress.start("report", len(found))
     for done, one in enumerate(found, 1):
-        run.stage(one.name, run.folder / one.name, {**reads, "language": one.language}, bound(_write, one, record))
+        run.stage(
+            one.name, run.folder / one.name, {**read_by_all, "language": one.language}, bound(_write, one, record)
+        )
         progress.advance(done)
     drop_other(run.folder, language)
 

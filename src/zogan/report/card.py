@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ _READ = 1 << 20
 def front_matter(record: Record) -> str:
     """YAML with what the hub asks for, made and checked by its own library; no network is used.
 
-    What the base's own card says of licence and language is passed on. Where it has none, the licence is `other`, as
-    the base's, and the language is what the test rows' examples show: Japanese, or undetermined.
+    What the base's own card says of licence and languages is passed on, with Japanese where the test rows' examples
+    have kana. Where it has none, the licence is `other`, as the base's, and the language undetermined.
 
     Args:
         record: the run.
@@ -41,7 +42,7 @@ def front_matter(record: Record) -> str:
     data = ModelCardData(
         base_model=model_name(record),
         base_model_relation="finetune",
-        language=own.get("language") or ("ja" if _japanese(record) else "und"),
+        language=_languages(own, record),
         license=licence or "other",
         license_name=own.get("license_name") if licence else "as-the-base",
         library_name="zogan",
@@ -77,12 +78,22 @@ def _of_base(record: Record) -> dict[str, Any]:
     source = record.config.model
     try:
         folder = find_package(source.removeprefix(PREFIX)) if source.startswith(PREFIX) else Path(source)
+        folder = folder.parent if folder.is_file() else folder  # a .gguf file
         text = (folder / "README.md").read_text(encoding="utf-8")[:_READ]
         match = re.match(r"\ufeff?---\r?\n(.*?)\r?\n---", text, re.DOTALL)
         found = yaml.safe_load(match[1]) if match else {}
     except (ZoganError, OSError, ValueError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _languages(own: Mapping[str, Any], record: Record) -> str | list[str]:
+    """Of the base, and of the rows."""
+    given = own.get("language")
+    found = [str(one) for one in given] if isinstance(given, list) else [str(given)] if given else []
+    if _japanese(record) and "ja" not in found:
+        found.append("ja")
+    return found if len(found) > 1 else found[0] if found else "und"
 
 
 def _japanese(record: Record) -> bool:

@@ -13,6 +13,7 @@ from zogan.report.words import Words
 
 _EXCERPT = 320
 _MIXED_UP = 5
+_MANY = 20
 _SHOWN_EXAMPLES = 5
 
 
@@ -69,7 +70,8 @@ def mixed_up(evaluation: Evaluation) -> list[tuple[str, str, int]]:
         for said, count in enumerate(row)
         if truth != said and count
     ]
-    return sorted(wrong, key=lambda entry: -entry[2])[:_MIXED_UP]
+    most = _MIXED_UP if len(labels) <= _MANY else 4 * _MIXED_UP
+    return sorted(wrong, key=lambda entry: -entry[2])[:most]
 
 
 def examples(evaluation: Evaluation, words: Words) -> dict[str, list[dict[str, str]]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 import zogan
+from zogan.evaluate.evaluation import Evaluation
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.documents import documents
 from zogan.report.evidence import told
 from zogan.report.facts import change, classes, commands, examples, excerpt, mixed_up, model_name, most
 from zogan.report.metrics import Metric
@@ -19,6 +21,9 @@ from zogan.report.record import Record
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
 from zogan.report.words import Language, Words
+
+_MATRIX = 12
+"""Classes, at most, of which each pair is shown."""
 
 
 def page(record: Record, language: Language, path: Path) -> None:
@@ -29,7 +34,8 @@ def page(record: Record, language: Language, path: Path) -> None:
         language: of all words on it.
         path: the file.
     """
-    path.write_text(render(record, language), encoding="utf-8")
+    main = language if f".{language}." not in path.name else next(one for one in get_args(Language) if one != language)
+    path.write_text(render(record, language, main), encoding="utf-8")
 
 
 def evidence(record: Record, language: Language, path: Path) -> None:
@@ -45,12 +51,13 @@ def evidence(record: Record, language: Language, path: Path) -> None:
     path.write_text(html, encoding="utf-8")
 
 
-def render(record: Record, language: Language) -> str:
+def render(record: Record, language: Language, main: Language | None = None) -> str:
     """One page.
 
     Args:
         record: the run.
         language: of all words on it; texts of the data, names of models and files stay as they are.
+        main: of the documents with plain names, to which it points; `language` where absent.
     """
     words = Words(language, unbroken=True)
     comparisons = compare(record)
@@ -74,10 +81,24 @@ def render(record: Record, language: Language) -> str:
         best=next((entry["epoch"] for entry in reversed(record.epochs) if entry.get("best")), None),
         classes=classes(record.evaluation),
         mixed_up=mixed_up(record.evaluation),
+        matrix=_matrix(record.evaluation),
+        beside=_beside(record, language, main or language),
         share=Metric("accuracy"),
         examples=examples(record.evaluation, words),
         commands=commands(record),
     )
+
+
+def _matrix(evaluation: Evaluation) -> tuple[tuple[int, ...], ...] | None:
+    """Rows by right class and class given, after tuning; of few classes alone, for of many nobody can read it."""
+    confusion, labels = evaluation.confusion, evaluation.labels or ()
+    return confusion.after if confusion is not None and len(labels) <= _MATRIX else None
+
+
+def _beside(record: Record, language: Language, main: Language) -> dict[str, str]:
+    """Names of the other documents in a page's language, by their kind."""
+    found = [one for one in documents(record, main) if one.language == language]
+    return {one.kind: one.name for one in reversed(found)}  # of two of a kind, the first
 
 
 def _filled(template: str, words: Words, **found: Any) -> str:

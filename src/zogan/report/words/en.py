@@ -146,6 +146,8 @@ WORDS: dict[str, str] = {
     "given this class that belong to it. Both after tuning.",
     "confusion.title": "What it still mixes up",
     "confusion.caption": "The most frequent mistakes after tuning.",
+    "confusion.all": "Every pair of classes",
+    "confusion.all.caption": "Test rows by their right class (down) and the class that they got after tuning (across).",
     "confusion.truth": "Right class",
     "confusion.said": "Class it gave",
     "confusion.count": "Rows",
