@@ -108,7 +108,7 @@ def test_the_way_back_has_its_commands_and_its_limits(tmp_path: Path) -> None:
 
 
 def test_long_texts_and_many_clauses_stay_on_their_slide(tmp_path: Path) -> None:
-    slices = [{"name": f"{number} {'顧客' * 30} {'word ' * 20}", "matches": ".", "floor": 0.5} for number in range(20)]
+    slices = [{"name": f"{number} {'顧客' * 30} {'word ' * 20}", "matches": ".", "floor": 0.5} for number in range(9)]
     examples = {"better": [class_example("言葉" * 400, "x" * 300, "y " * 300)] * 5, "worse": []}
     run = write_run(tmp_path / "run", asked={"slices": slices}, examples=examples)
     for slide in opened(run).slides:
