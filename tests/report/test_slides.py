@@ -142,5 +142,5 @@ def test_what_is_fitted_fits(paragraphs: list[str], room: float, most: float) ->
 
 def test_full_width_letters_are_square() -> None:
     assert fit.width("漢字", 10) == 20
-    assert fit.lines("漢字" * 10, 10, 101) == 2
+    assert fit.lines("漢字" * 10, 10, 110) == 2
     assert fit.lines("one two", 10, 10_000) == 1

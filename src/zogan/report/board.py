@@ -17,7 +17,7 @@ def questions(record: Record, words: Words) -> list[tuple[str, str]]:
     rows = {name: words.number(record.data["rows"][name]) for name in ("train", "test")}
     rules = criteria(record, words)
     answers = {
-        "better": str(speaker.clause(speaker.deciding)),
+        "better": between.join(str(speaker.clause(one)) for one in verdict.clauses if one.kind == "claim"),
         "trust": between.join([words("question.rows", **rows), *map(str, speaker.standing()[:1])]),
         "cost": between.join(cost_sentences(record, words)[:3]),
         "wrong": between.join(risks(record, words)[:2]),

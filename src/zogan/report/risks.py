@@ -41,7 +41,8 @@ def weakest(record: Record) -> tuple[str, float, int] | None:
 def _judged(record: Record, words: Words) -> list[str]:
     verdict = record.verdict
     speaker = Speaker(verdict, words)
-    found = [speaker.clause(one) for one in verdict.clauses if one.outcome != "accepted"]
+    open_ones = sorted(verdict.clauses, key=lambda one: one.outcome != "rejected")
+    found = [str(speaker.clause(one)) for one in open_ones if one.outcome != "accepted"]
     if verdict.exploratory:
         found.append(words("risk.exploratory", why=speaker.standing()[0]))
     return found

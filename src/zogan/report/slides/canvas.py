@@ -45,11 +45,19 @@ class Box:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, its part of the width, and whether its cells are numbers."""
+    """A column of a table.
+
+    Args:
+        head: its heading.
+        part: of the width, beside the others.
+        number: its cells stand at the right.
+        whole: no line of its cells is broken, if there is room; so it is with numbers.
+    """
 
     head: str
     part: float
     number: bool = False
+    whole: bool = False
 
 
 BODY = Box(theme.MARGIN, 128.0, theme.WIDTH - 2 * theme.MARGIN, 366.0)
@@ -333,9 +341,9 @@ def _laid_out(
 ) -> tuple[list[list[str]], list[float], list[float], float]:
     """A table's cells, the widths of its columns, the heights of its rows, and the size of its letters."""
     for size in sizes:
-        rooms = _rooms(table, columns, box.width, size)
+        rooms, whole = _rooms(table, columns, box.width, size)
         heights = _heights(table, rooms, size)
-        if sum(heights) <= box.height:
+        if whole and sum(heights) <= box.height:
             return table, rooms, heights, size
     for letters in range(200, 39, -10):
         table = [[excerpt(text, letters) for text in row] for row in table]
@@ -347,19 +355,23 @@ def _laid_out(
     return table, rooms, heights, size
 
 
-def _rooms(table: Sequence[Sequence[str]], columns: Sequence[Column], room: float, size: float) -> list[float]:
-    """Widths of the columns: of numbers what they need on one line, if that leaves room for the others."""
+def _rooms(
+    table: Sequence[Sequence[str]], columns: Sequence[Column], room: float, size: float
+) -> tuple[list[float], bool]:
+    """Widths of the columns: of numbers and words what they need on one line, and whether that leaves room."""
     need = {
-        place: 2 * _CELL + 6 + max(width(line, size, bold=row == 0) for row, line in _lines_of(table, place))
+        place: 2 * _CELL
+        + 6
+        + 1.04 * max(width(line, size, bold=row == 0 or column.whole) for row, line in _lines_of(table, place))
         for place, column in enumerate(columns)
-        if column.number
+        if column.number or column.whole
     }
-    texts = sum(column.part for column in columns if not column.number)
+    texts = sum(column.part for place, column in enumerate(columns) if place not in need)
     left = room - sum(need.values())
-    if left < 0.3 * room:
-        whole = sum(column.part for column in columns)
-        return [room * column.part / whole for column in columns]
-    return [need[place] if column.number else left * column.part / texts for place, column in enumerate(columns)]
+    if left < 0.25 * room:
+        parts = sum(column.part for column in columns)
+        return [room * column.part / parts for column in columns], False
+    return [need.get(place, left * column.part / texts) for place, column in enumerate(columns)], True
 
 
 def _lines_of(table: Sequence[Sequence[str]], place: int) -> list[tuple[int, str]]:

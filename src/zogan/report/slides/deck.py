@@ -90,10 +90,10 @@ def _clauses(canvas: Canvas, record: Record, words: Words) -> None:
         Column(words("verdict.interval"), 2.8, number=True),
         Column(words("verdict.must"), 1.9, number=True),
         Column(words("verdict.p"), 1.3, number=True),
-        Column(words("verdict.outcome"), 1.6),
+        Column(words("verdict.outcome"), 1.6, whole=True),
     ]
     # What does not hold is read first.
-    clauses = sorted(verdict.clauses, key=lambda one: one.outcome == "accepted")
+    clauses = sorted(verdict.clauses, key=lambda one: ("rejected", "undecided", "accepted").index(one.outcome))
     rows = [
         [
             str(speaker.name(one)),
@@ -289,7 +289,7 @@ def _examples(canvas: Canvas, record: Record, words: Words) -> None:
     found = examples(record.evaluation, words)
     page = canvas.page(words("slides.examples"), notes=[words("slides.examples.say"), words("slides.cases")])
     columns = [
-        Column(words("slides.examples.kind"), 1.8),
+        Column(words("slides.examples.kind"), 1.8, whole=True),
         Column(words("examples.input"), 4.4),
         *(Column(words(f"examples.{name}"), 2.4) for name in ("expected", "before", "after")),
     ]

@@ -22,6 +22,8 @@ LINE = 1.3
 """Height of a line, by the size of its letters."""
 
 _BOLD = 1.1
+_LOOSE = 0.94
+"""Of a line that Japanese fills: programs differ in where they may break it, and in the space that they leave."""
 _NO_START = set("、。，．・：；？！」』）】〕｝ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ％%")
 
 
@@ -37,6 +39,8 @@ def width(text: str, size: float, *, bold: bool = False) -> float:
 def lines(text: str, size: float, room: float, *, bold: bool = False) -> int:
     """Lines that a text takes in so many points of width: broken at spaces, and between full-width letters."""
     count = 0
+    if any(map(_wide, text)):
+        room *= _LOOSE
     for paragraph in text.split("\n"):
         count, filled = count + 1, 0.0
         for piece in _pieces(paragraph):
