@@ -41,7 +41,8 @@ def report(
         import zogan.report
 
         # The runbook names the folder, for whoever follows it in another one.
-        found = zogan.report.write(run.absolute(), language, only, progress=console)
+        whole = run.absolute() if (run / "zogan.yaml").is_file() else run
+        found = zogan.report.write(whole, language, only, progress=console)
         written = [run / path.name for path in found]
         pages = sorted(path for path in written if path.suffix == ".html" and path.stem.startswith("report"))
         value = {"run": run, "report": written[0], "pages": pages, "documents": written}
