@@ -101,6 +101,9 @@ def write_run(
     weights = patch.meta.base.weights
     costs = {"stages": stages, "trainable": patch.count, "model_parameters": weights, "base_bytes": 4 * weights}
     _write(folder / "costs.json", costs)
+    full = {"seconds": 260.0, "peak_bytes": 1_800_000_000, "file_bytes": 8 * weights, "trainable": weights}
+    ours = {"seconds": 143.0, "peak_bytes": 905_000_000, "file_bytes": 900_000, "trainable": patch.count}
+    _write(folder / "estimate.json", {**ours, "full": full})
     _write(folder / "environment.json", {"versions": {"zogan": "0.1.0"}, "cores": 2, "platform": "Linux x86_64"})
     _judge(folder, evaluation, asked or {}, standing or NEVER_FROZEN)
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, _metrics(task))) + "\n", encoding="utf-8")
@@ -150,6 +153,7 @@ def _judge(folder: Path, tree: dict[str, Any], asked: dict[str, Any], standing: 
         terms, Evaluation.load(folder / "evaluation.json"), costs, standing, patch=patch.digest, test="0" * 64
     )
     (folder / "verdict.json").write_text(spoken(found).dumps(), encoding="utf-8")
+    _write(folder / "protocol.json", {"protocol": terms.model_dump(mode="json"), "test": {}, "beside": None})
 
 
 def sample_patch(task: Task = "classification", *, layers: int = 6, width: int = 8) -> Patch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -112,11 +112,17 @@ class Run:
             file.write_text(key, encoding="utf-8")
         return folder
 
-    def forget_others(self) -> None:
-        """Drop stages that were not asked for, such as another method's: what they cost is no cost of this run."""
+    def forget_others(self, *, but: Collection[str] = ()) -> None:
+        """Drop stages that were not asked for, such as another method's: what they cost is no cost of this run.
+
+        Args:
+            but: that are still to come.
+        """
         stages, costs = self.read("stages.json"), self.read("costs.json")
-        self.write("stages.json", {name: stages[name] for name in self.stages})
-        self.write("costs.json", {**costs, "stages": {name: costs["stages"][name] for name in self.stages}})
+        kept = {*self.stages, *but}
+        self.write("stages.json", {name: stages[name] for name in stages if name in kept})
+        costs["stages"] = {name: cost for name, cost in costs["stages"].items() if name in kept}
+        self.write("costs.json", costs)
 
     def costs(self, *names: str) -> Cost:
         """What those of the stages that were run took together."""

@@ -122,7 +122,7 @@ def test_evaluate_shows_both_sides(project: Path, capsys: pytest.CaptureFixture[
 
 def test_report_writes_both_languages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_run(tmp_path / "run")
-    tree = result(["report", str(folder), "--language", "ja"], capsys)
+    tree = result(["report", str(folder), "--language", "ja", "--only", "html"], capsys)
     assert tree["pages"] == [str(folder / "report.en.html"), str(folder / "report.html")]
 
 

@@ -13,7 +13,8 @@ import zogan.report
 from sample_run import Outcome, Task, class_example, sample_patch, text_example, write_run
 from zogan.patch import Patch, PatchMeta
 from zogan.patch.meta import BaseMeta
-from zogan.report.html import excerpt, render
+from zogan.report.facts import excerpt
+from zogan.report.html import render
 from zogan.report.record import read
 from zogan.report.words import Language
 
@@ -90,7 +91,7 @@ def test_the_same_run_gives_the_same_bytes(folder: Path) -> None:
     pages = []
     for name in ("one", "two"):
         run = write_run(folder / name)
-        zogan.report.write(run)
+        zogan.report.write(run, only="html")
         pages.append([(run / file).read_bytes() for file in ("report.html", "report.ja.html")])
     assert pages[0] == pages[1]
 
@@ -122,10 +123,10 @@ def test_excerpts(text: str, length: int, short: str) -> None:
 
 def test_the_configured_language_comes_first_and_the_other_beside_it(folder: Path) -> None:
     run = write_run(folder / "languages", language="ja")
-    assert zogan.report.write(run) == run / "report.html"
+    assert zogan.report.write(run, only="html") == [run / "report.html", run / "report.en.html"]
     assert '<html lang="ja">' in (run / "report.html").read_text(encoding="utf-8")
     assert '<html lang="en">' in (run / "report.en.html").read_text(encoding="utf-8")
-    zogan.report.write(run, "en")
+    zogan.report.write(run, "en", "html")
     assert '<html lang="en">' in (run / "report.html").read_text(encoding="utf-8")
     assert sorted(path.name for path in run.glob("report*")) == ["report.html", "report.ja.html"]
 

@@ -113,4 +113,5 @@ def _report(run: Path) -> Path:
     """Anew, in the language that it has."""
     import zogan.report
 
-    return zogan.report.write(run, "en" if (run / "report.ja.html").is_file() else "ja")
+    page, *_ = zogan.report.write(run, "en" if (run / "report.ja.html").is_file() else "ja", "html")
+    return page

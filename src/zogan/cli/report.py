@@ -1,4 +1,4 @@
-"""zogan report: write a run's page anew."""
+"""zogan report: write what people read of a run anew."""
 
 from __future__ import annotations
 
@@ -13,23 +13,37 @@ from zogan.cli.options import Debug, Json, Quiet
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("report", epilog="Example: zogan report runs/first --language ja")(report)
+    app.command("report", epilog="Example: zogan report runs/first --only slides --language ja")(report)
 
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    only: Annotated[
+        Literal["html", "slides", "card", "runbook", "evidence", "cases"] | None,
+        typer.Option(help="Documents of this kind alone.", show_default="all of them"),
+    ] = None,
     language: Annotated[
         Literal["en", "ja"] | None,
-        typer.Option(help="Of report.html; the other language stands beside it.", show_default="the configuration's"),
+        typer.Option(
+            help="Of report.html and the other plain names; the other language stands beside them.",
+            show_default="the configuration's",
+        ),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Write a finished run's report, in English and Japanese, from the run's files alone."""
+    """Write a finished run's page, slides, model card, runbook, evidence and cases, in English and Japanese.
+
+    All of it comes from the run's files; the cases take the text of the test rows from the data's.
+    """
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         import zogan.report
 
-        page = zogan.report.write(run, language)
-        pages = sorted(run.glob("report*.html"))
-        console.result({"run": run, "report": page, "pages": pages}, *(f"report: {path}" for path in pages))
+        # The runbook names the folder, for whoever follows it in another one.
+        whole = run.absolute() if (run / "zogan.yaml").is_file() else run
+        found = zogan.report.write(whole, language, only, progress=console)
+        written = [run / path.name for path in found]
+        pages = sorted(path for path in written if path.suffix == ".html" and path.stem.startswith("report"))
+        value = {"run": run, "report": written[0], "pages": pages, "documents": written}
+        console.result(value, *(f"{path.suffix[1:]}: {path}" for path in written))

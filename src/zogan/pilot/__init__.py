@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial as bound
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
+import zogan
 from zogan.config import Config
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
@@ -21,7 +23,8 @@ from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
 from zogan.pilot.verdict import judge_run, write_terms
 from zogan.progress import Progress, Silent
-from zogan.report import write as write_report
+from zogan.report.documents import Document, documents, drop_other
+from zogan.report.record import Record, inputs, read
 from zogan.run import Run
 from zogan.select.storage import load_selection, save_selection
 from zogan.tasks import open_job
@@ -29,7 +32,7 @@ from zogan.tasks.job import Job
 from zogan.train import tune
 from zogan.train.calibration import calibrate, kinds_for
 from zogan.train.depth import deepest, selection_for, selection_reads
-from zogan.train.estimator import Estimator
+from zogan.train.estimator import Estimator, Setting
 from zogan.train.job import config_digest, selection_digest
 from zogan.train.methods import load_adapters
 from zogan.train.need import to_evaluate, to_tune
@@ -141,7 +144,9 @@ def _estimate(run: Run, job: Job, progress: Progress) -> None:
     found = estimator.estimate(estimator.configured())
     label = found.setting.label(len(estimator.form.layers))
     progress.note(f"tuning ({label}) will take about {_taken(found.seconds, found.peak_bytes)}")
-    run.write("estimate.json", {"of": of, **found.as_json()})
+    # What a report holds the cost against; its pace was measured for the methods that are made of it.
+    whole = estimator.estimate(Setting("full")).as_json() if "full" in estimator.calibration.paces else None
+    run.write("estimate.json", {"of": of, **found.as_json(), "full": whole})
 
 
 def _taken(seconds: float, peak_bytes: int) -> str:
@@ -299,10 +304,25 @@ def _verdict(run: Run) -> None:
 
 
 def _report(run: Run, job: Job, progress: Progress) -> None:
-    progress.note("writing the report")
-    run.forget_others()
-    write_report(run.folder, job.config.language)
-    run.stages["report"] = "done"
+    """Write each document as a stage of its own, named as its file is."""
+    language = job.config.language
+    found = documents(read(run.folder), language)
+    run.forget_others(but=[document.name for document in found])
+    record = read(run.folder)
+    costs = {**record.costs, "stages": record.stages}
+    files = {path.name: path for path in inputs(run.folder)}
+    read_by_all = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}
+    progress.start("report", len(found))
+    for done, one in enumerate(found, 1):
+        run.stage(
+            one.name, run.folder / one.name, {**read_by_all, "language": one.language}, bound(_write, one, record)
+        )
+        progress.advance(done)
+    drop_other(run.folder, language)
+
+
+def _write(document: Document, record: Record, path: Path) -> None:
+    document.write(record, document.language, path)
 
 
 def _bytes_wanted(job: Job) -> int:

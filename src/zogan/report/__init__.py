@@ -1,25 +1,38 @@
-"""What people read: one page that says what was asked, what came out, what it cost and how to take it back."""
+"""What people read of a run: the page, the slides, the model card, the runbook, the evidence and the cases."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
+from zogan.progress import Progress, Silent
+from zogan.report.documents import Kind
 
-def write(run: Path, language: Literal["en", "ja"] | None = None) -> Path:
-    """Write the report of a finished run, in both languages, from the run's files alone.
+
+def write(
+    run: Path,
+    language: Literal["en", "ja"] | None = None,
+    only: Kind | None = None,
+    *,
+    progress: Progress = Silent(),
+) -> list[Path]:
+    """Write the documents of a finished run, in both languages, from the run's files.
 
     Args:
         run: the run's folder.
-        language: of `report.html`; the configuration's where absent. The other language stands beside it as
-            `report.en.html` or `report.ja.html`.
+        language: of `report.html` and of all other files with plain names; the configuration's where absent. The other
+            language stands beside, as `report.en.html` or `report.ja.html`.
+        only: documents of this kind; all where absent.
+        progress: told of each document.
 
     Returns:
-        Path of `report.html`.
+        Paths of what was written; those in the main language come first of each kind.
 
     Raises:
         RunError: not a run, or a stage that is not done yet.
     """
-    from zogan.report.html import write_pages
+    from zogan.report.documents import write_documents
+    from zogan.report.record import read
 
-    return write_pages(run, language)
+    record = read(run)
+    return write_documents(record, language or record.config.language, only, progress=progress)

@@ -98,7 +98,7 @@ def training(steps: Sequence[Any], epochs: Sequence[Any], words: Words) -> str:
     axes.set_axisbelow(True)
     last = max([step["epoch"] for step in steps] + [entry["epoch"] for entry in epochs])
     per_epoch = max(1, max((step["step"] for step in steps), default=1) / max(1, last))
-    smooth = _smoothed([step["loss"] for step in steps])
+    smooth = smoothed([step["loss"] for step in steps])
     if smooth:
         across = [step["step"] / per_epoch for step in steps]
         keep = max(1, len(steps) // 300)
@@ -131,7 +131,7 @@ def _range(item: Comparison, comparisons: Sequence[Comparison]) -> tuple[float, 
     return min(ends) - margin, max(ends) + margin
 
 
-def _smoothed(losses: Sequence[float]) -> list[float]:
+def smoothed(losses: Sequence[float]) -> list[float]:
     """Running mean over a fiftieth of the steps: single batches jump too much to read."""
     smooth: list[float] = []
     keep = 1 - 1 / max(1, len(losses) / 50)

@@ -13,6 +13,8 @@ import yaml
 from zogan.config import Config, parse_config
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.probes.reading import Probes
+from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.patch.places import Places, locate_changes
@@ -27,7 +29,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "verdict", "report")
+_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "verdict")
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ class Record:
         second: what the second stage did, from metrics.jsonl; None where there was none.
         folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
+        protocol: what it is judged by, from protocol.json; None where there is none.
+        probes: what `zogan probe` found of this patch, from probes.json; None where it was not run.
+        estimate: what tuning was expected to take, from estimate.json; under `full` the same of full fine-tuning.
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
         base_weights: all of the base's weights.
         patch: its digest.
+        base_sha256: the base's fingerprint.
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
@@ -72,19 +78,24 @@ class Record:
     second: Mapping[str, Any] | None
     folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
+    protocol: Protocol | None
+    probes: Probes | None
+    estimate: Mapping[str, Any]
     places: Places
     density: float
     base_weights: int
     patch: str
+    base_sha256: str
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
 
     @property
     def stages(self) -> dict[str, Mapping[str, Any]]:
-        """Costs of each stage, in the order in which they run."""
+        """Costs of each stage, in the order in which they run; without the documents, which are made from these."""
         costs = self.costs["stages"]
-        return {name: costs[name] for name in sorted(costs, key=lambda name: (_order(name), name))}
+        names = [name for name in costs if name.partition(":")[0] in _IN_ORDER]
+        return {name: costs[name] for name in sorted(names, key=lambda name: (_order(name), name))}
 
 
 def read(folder: Path) -> Record:
@@ -106,7 +117,7 @@ def read(folder: Path) -> Record:
         )
     lines = _lines(folder / "metrics.jsonl")
     patch = Patch.load(folder / "patch.safetensors")
-    environment = folder / "environment.json"
+    probes = Probes.load(folder / "probes.json") if (folder / "probes.json").is_file() else None
     return Record(
         folder=folder,
         config=_config(folder),
@@ -121,15 +132,26 @@ def read(folder: Path) -> Record:
         points=[line for line in lines if line.get("kind") == "interpolation"],
         second=next((line for line in lines if line.get("kind") == "adapters"), None),
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
-        environment=_json(environment) if environment.is_file() else {},
+        environment=_if_there(folder / "environment.json"),
+        protocol=_protocol(folder / "protocol.json"),
+        probes=probes if probes is not None and probes.patch == patch.digest else None,
+        estimate=_if_there(folder / "estimate.json"),
         places=locate_changes(patch.changes),
         density=patch.density,
         base_weights=patch.meta.base.weights,
         patch=patch.digest,
+        base_sha256=patch.meta.base.whole,
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
     )
+
+
+def inputs(folder: Path) -> list[Path]:
+    """The files that a report may read, apart from costs.json, which each document's own stage adds to."""
+    found = [path for path in folder.glob("*.json*") if path.name not in ("costs.json", "stages.json")]
+    named = ("zogan.yaml", "patch.safetensors", "predictions.safetensors", "full.safetensors")
+    return sorted(path for path in (*found, *map(folder.joinpath, named)) if path.is_file())
 
 
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,13 +160,26 @@ def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
 
 def _order(stage: str) -> int:
     """The stages of another seed stand where the run's own do."""
-    name = stage.partition(":")[0]
-    return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
+    return _IN_ORDER.index(stage.partition(":")[0])
 
 
 def _config(folder: Path) -> Config:
     tree = yaml.safe_load((folder / "zogan.yaml").read_text(encoding="utf-8"))
     return parse_config(tree, folder=folder, where=str(folder / "zogan.yaml"))
+
+
+def _protocol(path: Path) -> Protocol | None:
+    """What the run is judged by; the hashes of the test rows beside it are not read."""
+    if not path.is_file():
+        return None
+    try:
+        return Protocol.model_validate(_json(path).get("protocol"))
+    except ValueError as error:
+        raise IntegrityError(f"is damaged: {' '.join(str(error).split())}", where=str(path)) from None
+
+
+def _if_there(path: Path) -> Mapping[str, Any]:
+    return _json(path) if path.is_file() else {}
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -40,16 +40,17 @@ class Speaker:
     def lead(self) -> Any:
         """The outcome, and the clause that it hangs on: the first with this outcome."""
         outcome = self.words(f"verdict.{self.verdict.outcome}")
-        return self.say("verdict.lead", outcome=outcome, sentence=self.clause(self._deciding))
+        return self.say("verdict.lead", outcome=outcome, sentence=self.clause(self.deciding))
 
     @property
     def others(self) -> list[Any]:
         """The claim, and what else does not hold, said."""
         told = [one for one in self.verdict.clauses if one.kind == "claim" or one.outcome != "accepted"]
-        return [self.clause(one) for one in told if one is not self._deciding]
+        return [self.clause(one) for one in told if one is not self.deciding]
 
     @property
-    def _deciding(self) -> Clause:
+    def deciding(self) -> Clause:
+        """The clause that the outcome hangs on: the first with this outcome."""
         return next(one for one in self.verdict.clauses if one.outcome == self.verdict.outcome)
 
     def clause(self, clause: Clause) -> Any:

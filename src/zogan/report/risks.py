@@ -1,0 +1,99 @@
+"""What may go wrong with a patch, as this run's own files say it; the gravest first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zogan.report.comparison import compare
+from zogan.report.facts import classes, mixed_up
+from zogan.report.metrics import Metric
+from zogan.report.record import Record
+from zogan.report.spoken import Speaker
+from zogan.report.words import Words
+
+
+def risks(record: Record, words: Words) -> list[str]:
+    """A sentence a risk.
+
+    Args:
+        record: the run.
+        words: of the language.
+    """
+    return [*_judged(record, words), *_probed(record, words), *_measured(record, words), *_unseen(record, words)]
+
+
+def lost(record: Record) -> dict[str, int] | None:
+    """Rows that the patch alone has right (`gained`) or wrong (`lost`); None where rows are not right or wrong."""
+    evidence = record.evaluation.evidence
+    matched = evidence.matched if evidence is not None else None
+    return None if matched is None else matched.model_dump()
+
+
+def weakest(record: Record) -> tuple[str, float, int] | None:
+    """The class with the lowest F1 after tuning, that, and its rows; None where there are no classes."""
+    found = [after for _, after in classes(record.evaluation) if after.support]
+    if not found:
+        return None
+    worst = min(found, key=lambda one: one.f1)
+    return worst.label, worst.f1, worst.support
+
+
+def _judged(record: Record, words: Words) -> list[str]:
+    verdict = record.verdict
+    speaker = Speaker(verdict, words)
+    open_ones = sorted(verdict.clauses, key=lambda one: one.outcome != "rejected")
+    found = [str(speaker.clause(one)) for one in open_ones if one.outcome != "accepted"]
+    if verdict.exploratory:
+        found.append(words("risk.exploratory", why=speaker.standing()[0]))
+    return found
+
+
+def _probed(record: Record, words: Words) -> list[str]:
+    if record.probes is None:
+        return [words("risk.no_probes")]
+    found = []
+    for outcome in ("broken", "undecided"):
+        names = [one.name for one in record.probes.readings if one.outcome == outcome]
+        if names:
+            found.append(words(f"risk.probe_{outcome}", names=words("list").join(names)))
+    return found
+
+
+def _measured(record: Record, words: Words) -> list[str]:
+    found: list[str] = []
+    number = words.number
+    if (rows := lost(record)) is not None and rows["lost"]:
+        rival = words(f"rival.{record.verdict.against}")
+        values = {name: number(count) for name, count in rows.items()}
+        found.append(words("risk.lost", rival=rival, **values))
+    share = Metric("accuracy")
+    worse = [after.label for before, after in classes(record.evaluation) if after.f1 < before.f1]
+    if worse:
+        found.append(words("risk.classes_worse", count=number(len(worse)), names=words("list").join(worse[:3])))
+    if (weak := weakest(record)) is not None:
+        label, f1, support = weak
+        found.append(words("risk.weakest", label=label, f1=share.value(f1, words), rows=number(support)))
+    for truth, said, count in mixed_up(record.evaluation)[:1]:
+        found.append(words("risk.mixed", truth=truth, said=said, count=number(count)))
+    for item in compare(record):
+        if record.evaluation.difference and record.evaluation.difference[item.metric.name].better is False:
+            name = words.name("metric", item.metric.name)
+            found.append(words("risk.figure_worse", figure=name, **_values(item.metric, item.difference, words)))
+    return found
+
+
+def _values(metric: Metric, difference: tuple[float, float, float], words: Words) -> dict[str, Any]:
+    value, low, high = difference
+    return {"difference": metric.difference(value, words), "span": metric.span(low, high, words)}
+
+
+def _unseen(record: Record, words: Words) -> list[str]:
+    found = [words("risk.drift", rows=words.number(record.evaluation.rows))]
+    if len(record.verdict.seeds) == 1:
+        found.append(words("risk.one_seed", seed=record.verdict.seeds[0]))
+    protocol = record.protocol
+    if protocol is None or not protocol.slices:
+        found.append(words("risk.no_slices"))
+    if protocol is None or not protocol.rollback:
+        found.append(words("risk.no_rollback"))
+    return found
