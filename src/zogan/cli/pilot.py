@@ -40,7 +40,7 @@ def pilot(
 
 def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = False) -> None:
     """Run all stages of a configuration, which stands at `path`, and say what came out."""
-    from zogan.cli.figures import figures_table, figures_tree
+    from zogan.cli.figures import external_tables, figures_table, figures_tree
     from zogan.cli.looks import counted
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
@@ -73,6 +73,6 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "wall_seconds": seconds,
         "report": run.report,
     }
-    table = figures_table(record.evaluation)
-    console.result(value, sentence, *clauses, table, cost, f"patch:  {run.patch}", f"report: {run.report}")
+    tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
+    console.result(value, sentence, *clauses, *tables, cost, f"patch:  {run.patch}", f"report: {run.report}")
     leave(verdict, gate=gate)

@@ -107,6 +107,7 @@ class Evidence(Part):
     difference: Estimate | None
     matched: Matched | None
     slices: dict[str, SliceEvidence]
+    external: dict[str, SliceEvidence] = Field(default_factory=dict)
 
 
 class ClassFigures(Part):
@@ -163,6 +164,27 @@ class Examples(Part):
     worse: tuple[ClassExample | TextExample, ...] = ()
 
 
+class Drops(Part):
+    """How much worse each figure is than on the run's own test rows: above 0 is worse. The rows are not the same."""
+
+    before: dict[str, Difference]
+    after: dict[str, Difference] | None
+
+
+class ExternalEvaluation(Part):
+    """The figures on an external set, of the same models."""
+
+    name: str
+    note: str | None
+    rows: Count
+    left_out: Count = Field(description="rows that stand in the run's own, too")
+    metrics: tuple[MetricInfo, ...]
+    before: dict[str, Figure]
+    after: dict[str, Figure] | None
+    difference: dict[str, Difference] | None
+    drop: Drops
+
+
 class Evaluation(Document):
     """Before and after on the same rows. `after` and `difference` are null where no patch was evaluated."""
 
@@ -180,4 +202,5 @@ class Evaluation(Document):
     per_class: ClassTable | None = None
     confusion: Confusion | None = None
     examples: Examples = Examples()
+    external: tuple[ExternalEvaluation, ...] = ()
     evidence: Evidence | None = Field(None, description="for the protocol's clauses; test rows of a run alone")

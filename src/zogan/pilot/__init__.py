@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from zogan.config import Config
+from zogan.data.external import load_external
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evidence import what_is_measured
@@ -125,8 +126,12 @@ def _data(run: Run, job: Job) -> None:
     run.write("environment.json", environment())
     splits = job.splits
     rows = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    findings = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
-    about = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
+    findings: list[dict[str, Any]] = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
+    about: dict[str, Any] = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
+    external = load_external(job.config, splits)
+    if external:
+        about["external"] = {one.name: len(one.rows) for one in external}
+        about["findings"] += [found.model_dump(mode="json") for one in external for found in one.findings]
     run.write("data.json", {**about, "digest": splits.digest})
     settings = job.config.in_full().model_dump(mode="json")
     run.write("zogan.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -247,6 +252,7 @@ def _evaluate(
     run = own.run
     _each(_full, places, progress)
     write_terms(run, protocol, sample(job.splits.test, job.config.protocol.slices), beside)
+    external = load_external(job.config, job.splits)
     in_use = job.config.protocol.patch
     head = "head_only" in run.stages
     by_seed = {one.config.train.seed: place for place, one in places.items()}
@@ -266,7 +272,14 @@ def _evaluate(
         patch = Patch.load(run.patch)
         pairs: list[Pair] = [(rival(by_seed[seed]), Patch.load(by_seed[seed].patch)) for seed in protocol.seeds]
         found = measure(
-            job, patch, before=before, protocol=protocol, pairs=pairs, adapt=load_adapters, progress=progress
+            job,
+            patch,
+            before=before,
+            protocol=protocol,
+            pairs=pairs,
+            external=external,
+            adapt=load_adapters,
+            progress=progress,
         )
         if looked is not None:
             looked(patch.digest, digest_of_test(job.splits.test))
@@ -280,6 +293,8 @@ def _evaluate(
     read["protocol"] = what_is_measured(protocol)
     # Its examples name the rows by file and line.
     read["places"] = [str(row.place) for row in job.splits.test]
+    if external:
+        read["external"] = [[one.name, one.note, one.digest] for one in external]
     if not _said(run):
         run.evaluation.unlink(missing_ok=True)  # it is made again, and the predictions with it
     run.stage("evaluate", run.evaluation, read, make)

@@ -13,6 +13,7 @@ import zogan
 from zogan.evaluate.evaluation import ClassExample, ClassFigures, Evaluation, TextExample
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.external import external
 from zogan.report.metrics import Metric
 from zogan.report.places import Places
 from zogan.report.record import Record, read
@@ -81,6 +82,7 @@ def render(record: Record, language: Language) -> str:
         mixed_up=_mixed_up(record.evaluation),
         share=Metric("accuracy"),
         examples=_examples(record.evaluation, words),
+        external=external(record.evaluation, words, say, verbatim),
         commands=_commands(record),
         version=zogan.__version__,
     )

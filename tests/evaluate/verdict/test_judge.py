@@ -19,7 +19,7 @@ from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
 from zogan.evaluate.metrics import metrics
-from zogan.evaluate.protocol.protocol import Protocol
+from zogan.evaluate.protocol.protocol import ExternalTerms, Protocol
 from zogan.evaluate.statistics import RightOrWrong, Share, rows_needed
 from zogan.evaluate.verdict import tested
 from zogan.evaluate.verdict.judge import Costs, judge
@@ -343,3 +343,27 @@ def test_figures_of_another_protocol_are_refused() -> None:
         judge(protocol(), bare, Costs(), STANDING, patch="a" * 64, test="b" * 64)
     # What is asked of the same figures may change.
     assert judge(protocol(margin=0.1), whole, Costs(), STANDING, patch="a" * 64, test="b" * 64).margin == 0.1
+
+
+def test_an_external_set_has_its_floor_in_the_verdict() -> None:
+    terms = protocol().model_copy(update={"external": {"away": ExternalTerms(floor=0.7, rows=60, sha256="c" * 64)}})
+    own = classes(np.arange(200) % 10 > 0)
+    rows = class_rows(200)
+    for right, outcome in ((58, "accepted"), (20, "rejected"), (43, "undecided")):
+        there = classes(np.arange(60) < right)
+        found = evidence(
+            rows,
+            [classes(np.arange(200) % 2 > 0)],
+            [own],
+            protocol=terms,
+            resamples=100,
+            seed=0,
+            external={"away": ([there], [there])},
+        )
+        evaluation = evaluated(protocol(), [own], [own]).model_copy(update={"evidence": found})
+        verdict = judge(terms, evaluation, UNMEASURED, STANDING, patch="a" * 64, test="b" * 64)
+        clause = verdict.clauses[1]
+        assert (clause.kind, clause.name, clause.rows, clause.outcome) == ("external", "away", 60, outcome)
+        assert clause.value == pytest.approx(right / 60)
+        assert verdict.outcome == outcome
+    assert verdict.more_rows is None  # more test rows bring none of the set

@@ -46,7 +46,7 @@ def judge(
 ) -> Verdict:
     """Judge a patch.
 
-    The claim and each slice's floor are tested on both sides, and each side is corrected by itself (Holm, 1979): a
+    The claim and each floor, of a slice or an external set, are tested on both sides, and each side is corrected by itself (Holm, 1979): a
     clause is accepted where the corrected one-sided p-value that it holds is at most half of alpha, and rejected where
     that it does not hold is. Limits are measured, and compared.
 
@@ -65,7 +65,7 @@ def judge(
     if found is None or found.of != digest_of_measured(protocol):
         what = "no figures for a protocol" if found is None else "the figures of another protocol"
         raise RunError(f"the evaluation holds {what}", todo="Run `zogan pilot` with the protocol's configuration")
-    statistical = [_claim(protocol, found), *_slices(protocol, found)]
+    statistical = [_claim(protocol, found), *_floors(protocol, found)]
     clauses = (*_decided(statistical, protocol.alpha), *_limits(protocol, costs))
     outcome = _together(clauses)
     return Verdict(
@@ -104,14 +104,13 @@ def _claim(protocol: Protocol, found: Evidence) -> _Statistical:
     return _Statistical(_clause("claim", found.metric, found.difference, sign * beyond, found.rows), tested)
 
 
-def _slices(protocol: Protocol, found: Evidence) -> list[_Statistical]:
-    parts = []
-    for name, given in protocol.slices.items():
-        one = found.slices[name]
-        parts.append(
-            _Statistical(_clause("slice", name, one.after, given.floor, one.rows), _floor(one, given.floor, found))
-        )
-    return parts
+def _floors(protocol: Protocol, found: Evidence) -> list[_Statistical]:
+    given = [("slice", name, one.floor, found.slices[name]) for name, one in protocol.slices.items()]
+    given += [("external", name, one.floor, found.external[name]) for name, one in protocol.external.items()]
+    return [
+        _Statistical(_clause(kind, name, one.after, floor, one.rows), _floor(one, floor, found))
+        for kind, name, floor, one in given
+    ]
 
 
 def _floor(one: SliceEvidence, floor: float, found: Evidence) -> Tested | None:
@@ -185,12 +184,12 @@ def _together(clauses: tuple[Clause, ...]) -> Outcome:
 
 
 def _more_in_all(clauses: tuple[Clause, ...], evaluation: Evaluation) -> int | None:
-    """Test rows that decide every clause: of more test rows, a slice has the share that it has now."""
+    """Test rows that decide every clause: of more test rows, a slice has the share that it has now; none is external."""
     most = 0
     for one in clauses:
         if one.outcome != "undecided":
             continue
-        if one.more_rows is None or not one.rows:
+        if one.more_rows is None or not one.rows or one.kind == "external":
             return None
         most = max(
             most, math.ceil(one.more_rows * evaluation.rows / one.rows) if one.kind == "slice" else one.more_rows

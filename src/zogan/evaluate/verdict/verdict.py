@@ -26,21 +26,21 @@ class Clause(Part):
     """One clause of the protocol.
 
     Attributes:
-        kind: the claim, a slice's floor, or a limit.
-        name: of the slice or limit; of the figure for the claim.
-        value: what was measured: the difference for a claim, the figure on the slice, or what is limited.
+        kind: the claim, the floor of a slice or of an external set, or a limit.
+        name: of the slice, set or limit; of the figure for the claim.
+        value: what was measured: the difference for a claim, the figure on the slice or set, or what is limited.
         low, high: ends of its interval at the protocol's level.
         method: of the interval.
         threshold: what the value is held against, in the same unit.
         rows: on which it was measured.
         p_value: one-sided, that the clause holds.
-        p_adjusted: the same by Holm's correction over the claim and all slices; accepted at half of alpha or less.
+        p_adjusted: the same by Holm's correction over the claim and all floors; accepted at half of alpha or less.
         p_against, p_against_adjusted: likewise that it does not hold; rejected at half of alpha or less.
         more_rows: where undecided, how many more rows like these would decide it, 80 % of the time.
         why: where undecided and no number of rows is given, why not.
     """
 
-    kind: Literal["claim", "slice", "limit"]
+    kind: Literal["claim", "slice", "external", "limit"]
     name: str
     outcome: Outcome
     value: FiniteFloat | None

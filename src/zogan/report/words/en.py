@@ -70,6 +70,7 @@ WORDS: dict[str, str] = {
     "verdict.outcome": "Outcome",
     "verdict.claim": "{figure}, less that of {rival}",
     "verdict.slice": "{figure} on the rows of {name}",
+    "verdict.external": "{figure} on {name}",
     "rival.base": "the base",
     "rival.head_only": "a new output layer alone",
     "rival.full": "full fine-tuning",
@@ -87,6 +88,8 @@ WORDS: dict[str, str] = {
     "claim.non_inferiority.rejected": "{what}: more than {margin} worse than {rival}.",
     "claim.non_inferiority.undecided": "{what}: not enough to say whether it is less than {margin} worse than {rival}.",
     "slice.what": "On the {rows} rows of {name}, {figure} is {value} ({level} interval {span})",
+    "external.what": "On the {rows} rows of {name}, from elsewhere, {figure} is {value} ({level} interval {span})",
+    "external.nothing": "On {name}, {figure} cannot be taken: {floor} or better is neither shown nor ruled out.",
     "slice.nothing": "On the rows of {name}, {figure} cannot be taken: {floor} or better is neither shown nor "
     "ruled out.",
     "slice.accepted": "{what}: {floor} or better is shown.",
@@ -101,6 +104,7 @@ WORDS: dict[str, str] = {
     "limit.rejected": "{limit}: {value}, more than the {allowed} allowed.",
     "limit.undecided": "{limit}: not measured, and {allowed} are allowed.",
     "more.claim": "About {rows} more test rows like these would decide it, four times in five.",
+    "more.external": "About {rows} more rows of this set would decide it, four times in five.",
     "more.slice": "About {rows} more rows of this slice would decide it, four times in five.",
     "why.not_measured": "No number of rows decides it: this run has not measured it.",
     "why.no_figure": "How many rows would decide it is not known: these give no figure.",
@@ -148,6 +152,23 @@ WORDS: dict[str, str] = {
     "confusion.truth": "Right class",
     "confusion.said": "Class it gave",
     "confusion.count": "Rows",
+    # rows from elsewhere
+    "external.title": "On rows from elsewhere",
+    "external.lead": "The same models, measured on rows that nothing was learnt or chosen by. The drop is how much "
+    "worse a "
+    "figure is there than on the run's own test rows: a model that learnt what is true of one place alone drops.",
+    "external.caption": "{rows} rows. Intervals are at {level}; the drop's is of two samples that have nothing to "
+    "do with "
+    "each other.",
+    "external.left_out": "{rows} rows that also stand among the run's own were left out.",
+    "external.drop": "Drop",
+    "external.worse": "On {name}, {figure} of the tuned model is {drop} worse than on the run's own test rows "
+    "({span}).",
+    "external.better": "On {name}, {figure} of the tuned model is {drop} better than on the run's own test rows "
+    "({span}).",
+    "external.even": "On {name}, nothing shows that {figure} of the tuned model is other than on the run's own test "
+    "rows "
+    "(drop {span}).",
     # cost
     "cost.title": "What it cost",
     "cost.changed": "Weights changed",
@@ -206,7 +227,8 @@ WORDS: dict[str, str] = {
     "points.loss": "Loss",
     "points.choice": "Choice",
     "points.kept": "kept",
-    "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where {share} "
+    "second.what": "A second stage went on from there: it put small adapters beside the layers {layers}, where "
+    "{share} "
     "of the gradient outside of the chosen weights lies, and trained them together with these.",
     "second.and": ", ",
     "second.errors": "On the validation rows the share of errors went from {before} to {after} ({difference} points; "
@@ -219,7 +241,8 @@ WORDS: dict[str, str] = {
     "adapters.",
     "second.none": "There was no second stage: no gradient is left outside of the chosen weights.",
     "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
-    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: training "
+    "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: "
+    "training "
     "on all rows ended there. The validation loss below is the folds' mean.",
     # examples
     "examples.title": "Examples",

@@ -72,6 +72,7 @@ WORDS: dict[str, str] = {
     "verdict.outcome": "判定",
     "verdict.claim": "{figure}（{rival}との差）",
     "verdict.slice": "{figure}（{name} のデータのみ）",
+    "verdict.external": "{figure}（{name}）",
     "rival.base": "元のモデル",
     "rival.head_only": "新しい出力層だけを学習したモデル",
     "rival.full": "全体のファインチューニング",
@@ -88,6 +89,8 @@ WORDS: dict[str, str] = {
     "claim.non_inferiority.rejected": "{what}。{rival}より{margin}を超えて劣ります。",
     "claim.non_inferiority.undecided": "{what}。{rival}より劣る幅が{margin}未満かどうかは、まだ判断できません。",
     "slice.what": "{name} の{rows}件では、{figure}は{value}（{level}信頼区間 {span}）",
+    "external.what": "外部データ {name} の{rows}行では、{figure}は{value}です（{level}信頼区間 {span}）",
+    "external.nothing": "{name} では{figure}を計算できません。{floor}以上に良いとも、そうでないとも言えません。",
     "slice.nothing": "{name} のデータでは{figure}を求められず、基準の{floor}を満たすかどうかは判断できません。",
     "slice.accepted": "{what}。基準の{floor}を満たしています。",
     "slice.rejected": "{what}。基準の{floor}を満たしていません。",
@@ -101,6 +104,7 @@ WORDS: dict[str, str] = {
     "limit.rejected": "{limit}は{value}で、上限の{allowed}を超えています。",
     "limit.undecided": "{limit}は測定されていません（上限は{allowed}）。",
     "more.claim": "同様の評価データがあと約{rows}件あれば、5回に4回は決着がつきます。",
+    "more.external": "このような外部データがあと約{rows}行あれば、5回に4回は決まります。",
     "more.slice": "このグループのデータがあと約{rows}件あれば、5回に4回は決着がつきます。",
     "why.not_measured": "この実行では測定していないため、評価データを増やしても決まりません。",
     "why.no_figure": "このデータからは値を求められないため、必要な件数は分かりません。",
@@ -146,6 +150,19 @@ WORDS: dict[str, str] = {
     "confusion.truth": "正しいクラス",
     "confusion.said": "モデルの判定",
     "confusion.count": "件数",
+    # rows from elsewhere
+    "external.title": "外部のデータでの成績",
+    "external.lead": "学習にも選択にも使われていない、よそから来たデータで同じモデルを測りました。低下は、手元のテス"
+    "ト用データより"
+    "どれだけ悪いかです。一つの場所だけに当てはまることを覚えたモデルは低下します。",
+    "external.caption": "{rows}行。区間は{level}信頼区間で、低下の区間は互いに無関係な二つの標本によるものです。",
+    "external.left_out": "手元のデータにもある{rows}行は除きました。",
+    "external.drop": "低下",
+    "external.worse": "{name} では、調整後のモデルの{figure}は手元のテスト用データより{drop}悪くなっています（{span}"
+    "）。",
+    "external.better": "{name} では、調整後のモデルの{figure}は手元のテスト用データより{drop}良くなっています（"
+    "{span}）。",
+    "external.even": "{name} では、調整後のモデルの{figure}が手元のテスト用データと違うとは言えません（低下 {span}）。",
     # cost
     "cost.title": "かかったコスト",
     "cost.changed": "変更した重み",
@@ -259,7 +276,8 @@ WORDS: dict[str, str] = {
     "use.apply": "元のモデルに変更を加えた複製を作成します（元のモデルは変わりません）。",
     "use.revert": "元に戻します。結果は元のモデルと1ビットも違いません。",
     "use.in_place": "複製を作らずフォルダーを直接書き換えるには、{out} の代わりに {option} を指定します。"
-    "元に戻すときも同じ指定を使います。途中で電源が切れても、次にコマンドを実行すると、変更は完了するか取り消されます。",
+    "元に戻すときも同じ指定を使います。途中で電源が切れても、次にコマンドを実行すると、変更は完了するか取り消されま"
+    "す。",
     "use.check": "適用する前に、パッチの内容を確認します。",
     "use.safe": "このパッチは、元になったモデルにだけ適用できます。新しい値とともに元の値も保存しており、"
     "別のモデルに適用しようとすると、何も変更せずに拒否します。",
