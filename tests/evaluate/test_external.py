@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pytest
 
@@ -28,14 +26,15 @@ def texts(losses: np.ndarray) -> TextPredictions:
     return TextPredictions(losses, np.ones(len(losses), dtype=np.int64), (), ())
 
 
-def measured(own: list[Predictions], there: list[Predictions], rows: int) -> ExternalEvaluation:
+def measured(
+    own: tuple[Predictions, Predictions], there: tuple[Predictions, Predictions], rows: int
+) -> ExternalEvaluation:
     one = External("away", None, tuple(text_rows(rows)), ())
-    kind: Literal["base", "head_only"] = "base"
-    return on_external(one, Predicted(*there, kind), Predicted(*own, kind), settings=SETTINGS, seed=0)
+    return on_external(one, Predicted(*there, "base"), Predicted(*own, "base"), settings=SETTINGS, seed=0)
 
 
 def test_the_drop_is_that_of_two_independent_samples() -> None:
-    found = measured([classes(60, 100), classes(90, 100)], [classes(30, 50), classes(35, 50)], 50)
+    found = measured((classes(60, 100), classes(90, 100)), (classes(30, 50), classes(35, 50)), 50)
     assert found.after is not None
     assert found.drop.after is not None
     assert (found.rows, found.after["accuracy"].value) == (50, 0.7)
@@ -49,7 +48,7 @@ def test_the_drop_is_that_of_two_independent_samples() -> None:
 def test_of_a_loss_a_drop_is_a_rise() -> None:
     generator = np.random.default_rng(0)
     own, there = generator.gamma(2, 0.5, 80), generator.gamma(2, 1.0, 60)
-    found = measured([texts(own), texts(own)], [texts(there), texts(there)], 60)
+    found = measured((texts(own), texts(own)), (texts(there), texts(there)), 60)
     drop = found.drop.before["loss"]
     assert drop.value == pytest.approx(there.mean() - own.mean())
     assert (drop.low > 0, drop.better) == (True, False)

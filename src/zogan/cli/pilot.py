@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zogan.config import Config
+    from zogan.evaluate.probes.reading import Probes
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def pilot(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """All stages: data, select, tune, evaluate, verdict, report.
+    """All stages: data, select, tune, evaluate, probe, verdict, report.
 
     A stage whose result stands already, made from the same, is kept. A run that was killed goes on where it was.
     """
@@ -42,6 +43,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     """Run all stages of a configuration, which stands at `path`, and say what came out."""
     from zogan.cli.figures import external_tables, figures_table, figures_tree
     from zogan.cli.looks import counted
+    from zogan.cli.probed import probed
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
     from zogan.report.record import read
@@ -66,6 +68,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "before_is": record.evaluation.before_is,
         **({"folds": record.folds} if record.folds else {}),
         **figures_tree(record.evaluation),
+        **({"probes": _readings(record.probes)} if record.probes else {}),
         "changed": record.places.changed,
         "density": record.density,
         "patch": run.patch,
@@ -74,5 +77,12 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "report": run.report,
     }
     tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
+    tables += probed(record.probes)[:1] if record.probes else []
     console.result(value, sentence, *clauses, *tables, cost, f"patch:  {run.patch}", f"report: {run.report}")
     leave(verdict, gate=gate)
+
+
+def _readings(found: Probes) -> dict[str, Any]:
+    """Of each reading its figure and limit; probes.json has the rest."""
+    keys = {"value", "before", "difference", "unit", "limit", "outcome"}
+    return {one.name: one.model_dump(mode="json", include=keys) for one in found.readings}

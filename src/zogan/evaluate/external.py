@@ -6,7 +6,7 @@ from zogan.config import EvaluateConfig
 from zogan.data.external import External
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Difference, Drops, ExternalEvaluation
-from zogan.evaluate.metrics import Metric, metrics
+from zogan.evaluate.metrics import Metric, TaskName, metrics
 from zogan.evaluate.predictions import Predicted
 from zogan.evaluate.statistics import Interval, gap, gap_of_shares
 from zogan.tasks.task import ClassPredictions, Predictions
@@ -60,7 +60,7 @@ def difference(
         settings: level and resamples of the interval.
         seed: of the resamples.
     """
-    task = "classification" if isinstance(first, ClassPredictions) else "generation"
+    task: TaskName = "classification" if isinstance(first, ClassPredictions) else "generation"
     metric = metrics(task)[name]
     return Difference.told(_gap(metric, first, second, settings, seed), higher_is_better=False)
 

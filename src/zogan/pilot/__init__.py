@@ -1,4 +1,4 @@
-"""The main job: data, selection, training, patch, evaluation, verdict, report, in order."""
+"""The main job: data, selection, training, patch, evaluation, probes, verdict, report, in order."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from zogan.evaluate.run import Pair, measure
 from zogan.patch import Patch
 from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
+from zogan.pilot.probes import probe_run
+from zogan.pilot.temperature import with_temperature
 from zogan.pilot.verdict import judge_run, write_terms
 from zogan.progress import Progress, Silent
 from zogan.report import write as write_report
@@ -40,8 +42,8 @@ from zogan.weights import headers
 Looked = Callable[[str, str], None]
 """Told of each look at the test rows: digests of the patch and of the rows, SHA-256 in hex."""
 
-Until = Literal["data", "select", "tune", "evaluate", "verdict", "report"]
-_ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "verdict", "report")
+Until = Literal["data", "select", "tune", "evaluate", "probe", "verdict", "report"]
+_ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "probe", "verdict", "report")
 
 __all__ = ["HEAD_ONLY", "Looked", "Until", "judge_run", "pilot"]
 
@@ -88,6 +90,7 @@ def pilot(
             lambda: _each(_select, places, progress),
             lambda: _each(_tune, places, progress),
             lambda: _evaluate(job, protocol, places, progress, looked=looked, beside=beside),
+            lambda: probe_run(run, job, progress),
             lambda: _verdict(run),
             lambda: _report(run, job, progress),
         ]
@@ -190,8 +193,8 @@ def _tune(place: Place, job: Job, progress: Progress) -> None:
         )
         if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
             save_selection(tuned.selection, place.selection)
-        tuned.patch.save(path)
-        for stale in (run.predictions, run.evaluation, run.verdict):  # of the patch that this one replaces
+        with_temperature(job, tuned.patch, progress).save(path)
+        for stale in (run.predictions, run.evaluation, run.probes, run.verdict):  # of the patch that this one replaces
             stale.unlink(missing_ok=True)
         if place.seed is not None:
             return {"seconds_before": tuned.seconds_before}

@@ -16,6 +16,7 @@ from zogan.report.comparison import compare
 from zogan.report.external import external
 from zogan.report.metrics import Metric
 from zogan.report.places import Places
+from zogan.report.probes import probes
 from zogan.report.record import Record, read
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
@@ -82,6 +83,7 @@ def render(record: Record, language: Language) -> str:
         mixed_up=_mixed_up(record.evaluation),
         share=Metric("accuracy"),
         examples=_examples(record.evaluation, words),
+        probes=probes(record.probes, words, say, verbatim),
         external=external(record.evaluation, words, say, verbatim),
         commands=_commands(record),
         version=zogan.__version__,

@@ -13,6 +13,7 @@ import yaml
 from zogan.config import Config, parse_config
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.report.metrics import Metric
@@ -27,7 +28,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "verdict", "report")
+_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "probe", "verdict", "report")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Record:
         costs: wall_seconds and peak_bytes by stage, and sizes, from costs.json.
         evaluation: before and after; both are there.
         verdict: what the protocol says.
+        probes: what was looked for in this patch; None where nothing was.
         metrics: the evaluation's figures.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
@@ -63,6 +65,7 @@ class Record:
     costs: Mapping[str, Any]
     evaluation: Evaluation
     verdict: Verdict
+    probes: Probes | None
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
@@ -112,6 +115,7 @@ def read(folder: Path) -> Record:
         costs=_json(folder / "costs.json"),
         evaluation=evaluation,
         verdict=Verdict.load(folder / "verdict.json"),
+        probes=_probes(folder / "probes.json", patch.digest),
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
@@ -127,6 +131,12 @@ def read(folder: Path) -> Record:
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
     )
+
+
+def _probes(path: Path, patch: str) -> Probes | None:
+    """None where another patch was looked at."""
+    found = Probes.load(path) if path.is_file() else None
+    return found if found is not None and found.patch == patch else None
 
 
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:

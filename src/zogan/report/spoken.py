@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from zogan.evaluate.verdict.verdict import Clause, Spoken, Verdict
 from zogan.report.metrics import Metric
+from zogan.report.readings import reading_name, reading_span, reading_value
 from zogan.report.words import Language, Words
 
 Say = Callable[..., Any]
@@ -66,6 +67,8 @@ class Speaker:
     def _sentence(self, clause: Clause) -> Any:
         if clause.kind == "claim":
             return self._claim(clause)
+        if clause.kind == "probe":
+            return self._probe(clause)
         return self._limit(clause) if clause.kind == "limit" else self._floor(clause)
 
     def standing(self) -> list[Any]:
@@ -79,9 +82,11 @@ class Speaker:
         return lines
 
     def name(self, clause: Clause) -> Any:
-        """A clause's name in a table: the figure less that of its rival, a slice, an external set, or a limit."""
+        """A clause's name in a table: the figure less that of its rival, or what else it is about."""
         if clause.kind == "limit":
             return self.words.name("limit", clause.name)
+        if clause.kind == "probe":
+            return reading_name(clause.name, self.words, self.say, self.mark)
         figure = self.words.name("metric", self.verdict.metric)
         if clause.kind in ("slice", "external"):
             return self.say(f"verdict.{clause.kind}", figure=figure, name=self.mark(clause.name))
@@ -99,6 +104,8 @@ class Speaker:
         """Its interval; empty where it has none."""
         if clause.low is None or clause.high is None:
             return ""
+        if clause.kind == "probe":
+            return reading_span(clause.low, clause.high, clause.unit or "plain", self.words)
         span = self.metric.span if clause.kind == "claim" else self.metric.interval
         return span(clause.low, clause.high, self.words)
 
@@ -181,8 +188,17 @@ class Speaker:
         name, allowed = self.words.name("limit", clause.name), self._level(clause, clause.threshold)
         return self.words(f"limit.{clause.outcome}", limit=name, value=self.measured(clause), allowed=allowed)
 
+    def _probe(self, clause: Clause) -> Any:
+        name, allowed = self.name(clause), self._level(clause, clause.threshold)
+        if clause.value is None:
+            return self.say("probe.unmeasured", probe=name, allowed=allowed)
+        what = self.say("probe.what", probe=name, value=self.measured(clause), span=self.interval(clause))
+        return self.say(f"probe.{clause.outcome}", what=what, allowed=allowed)
+
     def _level(self, clause: Clause, value: float) -> str:
-        """A value of a slice, an external set or a limit, in its unit."""
+        """A value of a slice, an external set, a probe or a limit, in its unit."""
+        if clause.kind == "probe":
+            return reading_value(value, clause.unit or "plain", self.words)
         if clause.kind in ("slice", "external"):
             return self.metric.value(value, self.words)
         if clause.name.endswith("_bytes"):

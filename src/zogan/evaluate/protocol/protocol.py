@@ -101,7 +101,7 @@ def in_full(job: Job) -> Protocol:
         rollback=given.rollback,
         answers=job.config.evaluate.answers if generation else None,
         max_new_tokens=job.config.evaluate.max_new_tokens if generation else None,
-        probes=_limited(job.config.probes),
+        probes=limited_probes(job.config.probes),
     )
 
 
@@ -116,7 +116,7 @@ def _external(job: Job) -> dict[str, ExternalTerms]:
     }
 
 
-def _limited(given: ProbesConfig) -> dict[str, dict[str, Any]]:
+def limited_probes(given: ProbesConfig) -> dict[str, dict[str, Any]]:
     """The probes that are on and have a limit, each with all that its figure hangs on but files."""
     found = {}
     for name in type(given).model_fields:
@@ -125,6 +125,9 @@ def _limited(given: ProbesConfig) -> dict[str, dict[str, Any]]:
             options = {key: value for key, value in section if not isinstance(value, Path)}
             if any(key.endswith("limit") and value is not None for key, value in options.items()):
                 found[name] = {"seed": given.seed, **section.model_dump(mode="json", include=set(options))}
+    for name, others in given.others.items():
+        if isinstance(others, dict) and others.get("limit") is not None:
+            found[name] = {"seed": given.seed, **others}
     return found
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, FiniteFloat
 from zogan.config import Against
 from zogan.evaluate.document import Document, Part
 from zogan.evaluate.evaluation import Count
+from zogan.evaluate.probes.reading import Unit
 from zogan.evaluate.statistics import Claim, Method
 from zogan.patch.meta import Sha256
 
@@ -16,18 +17,19 @@ NAME = "verdict.json"
 
 Outcome = Literal["accepted", "rejected", "undecided"]
 
-Why = Literal["not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach"]
+Why = Literal["not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach", "holds_limit"]
 """Why no number of rows decides a clause: it was not measured; its rows give no figure; they are all alike, so that
 chance is not known; the figure lies just on the threshold; the chance lies in the seeds; it would take over ten million
-rows."""
+rows; a probe's interval holds its limit."""
 
 
 class Clause(Part):
     """One clause of the protocol.
 
     Attributes:
-        kind: the claim, the floor of a slice or of an external set, or a limit.
-        name: of the slice, set or limit; of the figure for the claim.
+        kind: the claim, the floor of a slice or of an external set, a limit, or that of a probe.
+        name: of the slice, set, limit or reading; of the figure for the claim.
+        unit: of a probe's reading.
         value: what was measured: the difference for a claim, the figure on the slice or set, or what is limited.
         low, high: ends of its interval at the protocol's level.
         method: of the interval.
@@ -40,8 +42,9 @@ class Clause(Part):
         why: where undecided and no number of rows is given, why not.
     """
 
-    kind: Literal["claim", "slice", "external", "limit"]
+    kind: Literal["claim", "slice", "external", "limit", "probe"]
     name: str
+    unit: Unit | None = None
     outcome: Outcome
     value: FiniteFloat | None
     low: FiniteFloat | None = None
