@@ -46,7 +46,7 @@ ALWAYS = {
     "checkpoint/state.pt",
     "checkpoint/best.safetensors",
 }
-PAGES = {"report.html", "report.ja.html", "verdict.json"}
+PAGES = {"report.html", "report.ja.html", "verdict.json", "probes.json"}
 SAME_AFTER_A_KILL = (
     "selection.safetensors",
     "before.safetensors",
@@ -109,7 +109,7 @@ def test_a_run_leaves_every_file_and_a_second_call_keeps_them(tmp_path: Path, ki
     run = pilot(config, until=until)
     stages = [*["select"] * selection, *["head_only"] * before, "tune", "evaluate"]
     told: dict[str, str] = {"report": "done"} if report else {}
-    stages += ["verdict"] * report
+    stages += ["probe", "verdict"] * report
     assert run.stages == dict.fromkeys(stages, "done") | told
     files = contents(run.folder)
     wanted = [*ALWAYS, *["selection.safetensors"] * selection, *["before.safetensors"] * before]
@@ -259,6 +259,7 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
         "select": "selection.safetensors",
         "tune": "patch.safetensors",
         "evaluate": "evaluation.json",
+        "probe": "probes.json",
         "verdict": "verdict.json",
         "report": "report.html",
     }
@@ -304,11 +305,12 @@ def test_another_method_in_the_folder_counts_its_own_stages_alone(project: Path)
         "head_only": "kept",
         "tune": "done",
         "evaluate": "done",
+        "probe": "done",
         "verdict": "done",
         "report": "done",
     }
     costs = json.loads((run.folder / "costs.json").read_text())
-    assert costs["stages"].keys() == {"head_only", "tune", "evaluate", "verdict"}
+    assert costs["stages"].keys() == {"head_only", "tune", "evaluate", "probe", "verdict"}
 
 
 def test_the_same_project_gives_the_same_bytes_elsewhere(finished: Path, tmp_path: Path) -> None:

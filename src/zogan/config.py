@@ -338,6 +338,11 @@ class EvaluateConfig(Section):
         description="generation: test rows answered greedily, which takes the whole model in memory (the loss is taken "
         "over all rows)",
     )
+    learning_curve: bool = Field(
+        False,
+        description="pilot: tune on a quarter, half and all of the training rows too, three times each, and say what "
+        "twice the labels would bring; takes about four times what the tuning takes",
+    )
 
 
 class SliceConfig(Section):

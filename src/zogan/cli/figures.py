@@ -60,4 +60,4 @@ def external_tables(evaluation: Evaluation) -> list[Table | str]:
 def figures_tree(evaluation: Evaluation) -> dict[str, Any]:
     """The same, for machines."""
     tree = evaluation.model_dump(mode="json")
-    return {key: tree[key] for key in ("rows", "metrics", "before", "after", "difference", "external")}
+    return {key: tree[key] for key in ("rows", "metrics", "before", "after", "difference", "external", "overfitting")}

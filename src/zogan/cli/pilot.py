@@ -46,6 +46,8 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     from zogan.cli.probed import probed
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
+    from zogan.report.curve import sentence as said_of
+    from zogan.report.overfitting import overfitting
     from zogan.report.record import read
     from zogan.report.words import Words
 
@@ -59,6 +61,10 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
         f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
     )
+    tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
+    tables += probed(record.probes)[:1] if record.probes else []
+    gap, curve = overfitting(record.evaluation, (), words), record.curve
+    tables += ([gap.sentence] if gap else []) + ([said_of(curve, words)] if curve else [])
     value = {
         "run": run.folder,
         "stages": run.stages,
@@ -69,6 +75,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         **({"folds": record.folds} if record.folds else {}),
         **figures_tree(record.evaluation),
         **({"probes": _readings(record.probes)} if record.probes else {}),
+        **({"curve": curve.model_dump(mode="json")} if curve else {}),
         "changed": record.places.changed,
         "density": record.density,
         "patch": run.patch,
@@ -76,8 +83,6 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "wall_seconds": seconds,
         "report": run.report,
     }
-    tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
-    tables += probed(record.probes)[:1] if record.probes else []
     console.result(value, sentence, *clauses, *tables, cost, f"patch:  {run.patch}", f"report: {run.report}")
     leave(verdict, gate=gate)
 

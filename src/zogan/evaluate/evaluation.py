@@ -185,6 +185,22 @@ class ExternalEvaluation(Part):
     drop: Drops
 
 
+class Learnt(Part):
+    """A figure on training rows and on held-out ones; the gap, above 0, is how much better it is on the former."""
+
+    training: FiniteFloat
+    held_out: FiniteFloat
+    gap: Difference
+
+
+class Overfitting(Part):
+    """How much better the model after is on rows that it learned from than on the rows of the evaluation."""
+
+    rows: Count = Field(description="training rows, drawn by train.seed; as many as those held out, at most")
+    figures: dict[str, Learnt]
+    loss: Learnt = Field(description="nats; lower is better, and the gap above 0 where it is lower on training rows")
+
+
 class Evaluation(Document):
     """Before and after on the same rows. `after` and `difference` are null where no patch was evaluated."""
 
@@ -203,4 +219,5 @@ class Evaluation(Document):
     confusion: Confusion | None = None
     examples: Examples = Examples()
     external: tuple[ExternalEvaluation, ...] = ()
+    overfitting: Overfitting | None = Field(None, description="of a run alone")
     evidence: Evidence | None = Field(None, description="for the protocol's clauses; test rows of a run alone")

@@ -16,6 +16,7 @@ from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
 from zogan.evaluate.external import on_external
+from zogan.evaluate.overfitting import drawn, overfitting
 from zogan.evaluate.predictions import BeforeIs, Predicted
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.patch import Patch
@@ -91,6 +92,7 @@ def measure(
     protocol: Protocol | None = None,
     pairs: Sequence[Pair] = (),
     external: Sequence[External] = (),
+    learnt: bool = False,
     adapt: Adapt | None = None,
     cache: Path | None = None,
     progress: Progress = Silent(),
@@ -105,6 +107,7 @@ def measure(
         protocol: in full; None where nothing is judged.
         pairs: for each of the protocol's seeds, in their order.
         external: further sets that the same figures are taken on.
+        learnt: whether the model after is measured on training rows, too.
         adapt: attaches adapters.
         cache: as in `open_job`.
         progress: told of rows predicted.
@@ -132,6 +135,12 @@ def measure(
         if sides and protocol is not None and one.name in protocol.external:
             sides[one.name] = there.sides(pairs)
     evaluation = evaluation.model_copy(update={"external": tuple(others)})
+    if learnt and predicted.after is not None:
+        rows = drawn(job.splits.train, len(getattr(job.splits, split)), seed)
+        bare = job.under(job.config.model_copy(update={"evaluate": settings.model_copy(update={"answers": 0})}))
+        of_training = predicting.among(bare.measured_on(rows))(patch)
+        found_gap = overfitting(of_training, predicted.after, settings=settings, seed=seed)
+        evaluation = evaluation.model_copy(update={"overfitting": found_gap})
     if protocol is not None and pairs:
         found = evidence(
             getattr(job.splits, split),

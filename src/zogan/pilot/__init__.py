@@ -18,6 +18,7 @@ from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
 from zogan.patch import Patch
+from zogan.pilot.curve import learn_from_fewer
 from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
 from zogan.pilot.probes import probe_run
@@ -90,7 +91,7 @@ def pilot(
             lambda: _each(_select, places, progress),
             lambda: _each(_tune, places, progress),
             lambda: _evaluate(job, protocol, places, progress, looked=looked, beside=beside),
-            lambda: probe_run(run, job, progress),
+            lambda: _probe(run, job, progress),
             lambda: _verdict(run),
             lambda: _report(run, job, progress),
         ]
@@ -281,6 +282,7 @@ def _evaluate(
             protocol=protocol,
             pairs=pairs,
             external=external,
+            learnt=True,
             adapt=load_adapters,
             progress=progress,
         )
@@ -292,7 +294,7 @@ def _evaluate(
         run.verdict.unlink(missing_ok=True)  # of the figures that these replace
         return {"latency_ms": found.latency_ms}
 
-    read = {**reads(job), **files, "evaluate": job.config.evaluate.model_dump(mode="json")}
+    read = {**reads(job), **files, "evaluate": job.config.evaluate.model_dump(mode="json", exclude={"learning_curve"})}
     read["protocol"] = what_is_measured(protocol)
     # Its examples name the rows by file and line.
     read["places"] = [str(row.place) for row in job.splits.test]
@@ -310,6 +312,11 @@ def _said(run: Run) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def _probe(run: Run, job: Job, progress: Progress) -> None:
+    probe_run(run, job, progress)
+    learn_from_fewer(run, job, progress)
 
 
 def _verdict(run: Run) -> None:

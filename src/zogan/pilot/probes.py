@@ -48,7 +48,8 @@ def probe_run(run: Run, job: Job, progress: Progress) -> None:
         path.write_text(found.dumps(), encoding="utf-8")
         run.verdict.unlink(missing_ok=True)  # of the readings that these replace
 
-    read = {**reads(job), **files, "evaluate": job.config.evaluate.model_dump(mode="json"), **_options(given)}
+    settings = job.config.evaluate.model_dump(mode="json", exclude={"learning_curve"})
+    read = {**reads(job), **files, "evaluate": settings, **_options(given)}
     read["metric"] = deciding(job.config).name
     read["columns"] = [row.columns for row in job.splits.test]
     read["places"] = [str(row.place) for row in job.splits.test]

@@ -13,8 +13,10 @@ import zogan
 from zogan.evaluate.evaluation import ClassExample, ClassFigures, Evaluation, TextExample
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.curve import curve
 from zogan.report.external import external
 from zogan.report.metrics import Metric
+from zogan.report.overfitting import overfitting
 from zogan.report.places import Places
 from zogan.report.probes import probes
 from zogan.report.record import Record, read
@@ -84,6 +86,8 @@ def render(record: Record, language: Language) -> str:
         share=Metric("accuracy"),
         examples=_examples(record.evaluation, words),
         probes=probes(record.probes, words, say, verbatim),
+        overfitting=overfitting(record.evaluation, record.epochs, words),
+        curve=curve(record.curve, words),
         external=external(record.evaluation, words, say, verbatim),
         commands=_commands(record),
         version=zogan.__version__,

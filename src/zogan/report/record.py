@@ -12,6 +12,8 @@ import yaml
 
 from zogan.config import Config, parse_config
 from zogan.errors import IntegrityError, RunError
+from zogan.evaluate.curve import NAME as CURVE
+from zogan.evaluate.curve import Curve
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.verdict.verdict import Verdict
@@ -28,7 +30,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "probe", "verdict", "report")
+_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "probe", "curve", "verdict", "report")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Record:
         evaluation: before and after; both are there.
         verdict: what the protocol says.
         probes: what was looked for in this patch; None where nothing was.
+        curve: the learning curve; None where none was asked for.
         metrics: the evaluation's figures.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
@@ -66,6 +69,7 @@ class Record:
     evaluation: Evaluation
     verdict: Verdict
     probes: Probes | None
+    curve: Curve | None
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
@@ -116,6 +120,7 @@ def read(folder: Path) -> Record:
         evaluation=evaluation,
         verdict=Verdict.load(folder / "verdict.json"),
         probes=_probes(folder / "probes.json", patch.digest),
+        curve=_curve(folder / CURVE, patch.digest),
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
@@ -139,13 +144,19 @@ def _probes(path: Path, patch: str) -> Probes | None:
     return found if found is not None and found.patch == patch else None
 
 
+def _curve(path: Path, patch: str) -> Curve | None:
+    """None where it is of other rows than those of the patch."""
+    found = Curve.load(path) if path.is_file() else None
+    return found if found is not None and found.patch == patch else None
+
+
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "kind"}
 
 
 def _order(stage: str) -> int:
     """The stages of another seed stand where the run's own do."""
-    name = stage.partition(":")[0]
+    name = stage.partition(":")[0].partition("-")[0]
     return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
 
 

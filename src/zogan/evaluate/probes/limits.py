@@ -16,12 +16,6 @@ Options = Mapping[str, Mapping[str, Any]]
 """A probe's name to its options."""
 
 
-def limit_of(reading: str, options: Options) -> float | None:
-    """The most that a reading may be; None where nothing is asked of it."""
-    limit = options.get(reading.partition(".")[0], {}).get(_OF_READING.get(reading, "limit"))
-    return None if limit is None else float(limit)
-
-
 def limited(options: Options) -> dict[str, float]:
     """Readings that must be there for all that is limited: each with its limit, by the name that it has at least."""
     names = {(name.partition(".")[0], key): name for name, key in _OF_READING.items()}

@@ -224,6 +224,38 @@ WORDS: dict[str, str] = {
     "chart.right": "How often it is right, %",
     "why.holds_limit": "The interval holds the limit; more rows would make it narrower.",
     "stage.probe": "Look for harm",
+    # overfitting
+    "overfitting.title": "What it knows by heart",
+    "overfitting.lead": "A model is better on the rows that it learnt from than on others. The gap says how much of "
+    "the gain on its training rows it will not have in use.",
+    "overfitting.shown": "On {training} of its training rows {figure} is {learnt}, on the test rows {held_out}: a "
+    "gap of {gap} ({level} interval {span}).",
+    "overfitting.none": "On {training} of its training rows {figure} is {learnt}, on the test rows {held_out}: no "
+    "overfitting is shown (gap {gap}, {level} interval {span}).",
+    "overfitting.chart": "Line: the loss on the validation rows less that on the training rows, as they were learnt "
+    "in each epoch. Bar: the same gap of the kept model, to the test rows, with its interval.",
+    "overfitting.end": "at the end",
+    "chart.overfitting": "Gap between the loss on held-out rows and on training rows, by epoch",
+    "chart.gap": "Gap in the loss",
+    # learning curve
+    "curve.title": "What more labels would bring",
+    "curve.lead": "The same tuning on a quarter, half and all of the training rows, {runs} times each.",
+    "curve.gain": "Doubling the labels would bring about {gain} of {figure}.",
+    "curve.none": "What doubling the labels would bring cannot be told: {reason}.",
+    "curve.caption": "{figure} on the test rows, with intervals at {level} over rows and runs; the dotted part is "
+    "expected, not measured.",
+    "curve.rows": "Training rows",
+    "curve.reason.few_runs": "too few runs of each size",
+    "curve.reason.few_rows": "there are too few test rows",
+    "curve.reason.same": "all models do the same on every test row",
+    "curve.reason.worse": "more labels made it worse",
+    "curve.reason.early": "the last doubling brought more than the one before, so that the curve is too early to be "
+    "extended",
+    "chart.curve": "The figure against the number of training rows",
+    "stage.curve": "The learning curve",
+    "stage.curve-quarter": "Learn from a quarter of the rows",
+    "stage.curve-half": "Learn from half of the rows",
+    "stage.curve-all": "Learn from all rows again",
     # cost
     "cost.title": "What it cost",
     "cost.changed": "Weights changed",

@@ -216,6 +216,36 @@ WORDS: dict[str, str] = {
     "chart.right": "正しい割合（%）",
     "why.holds_limit": "区間が上限をまたいでいます。データが増えれば区間は狭まります。",
     "stage.probe": "害がないかの点検",
+    # overfitting
+    "overfitting.title": "丸暗記の度合い",
+    "overfitting.lead": "モデルは、学習したデータでは他のデータより良い成績になります。その差は、学習データでの向上"
+    "のうち実際の利用では得られない分です。",
+    "overfitting.shown": "学習データのうち{training}行では{figure}が{learnt}、テスト用データでは{held_out}で、差は"
+    "{gap}です（{level}信頼区間 {span}）。",
+    "overfitting.none": "学習データのうち{training}行では{figure}が{learnt}、テスト用データでは{held_out}で、丸暗記"
+    "は示されていません（差{gap}、{level}信頼区間 {span}）。",
+    "overfitting.chart": "線は、検証用データの損失から、各エポックで学習したときの損失を引いたものです。棒は、残した"
+    "モデルのテスト用データに対する同じ差と、その区間です。",
+    "overfitting.end": "最終",
+    "chart.overfitting": "学習していないデータと学習データの損失の差（エポックごと）",
+    "chart.gap": "損失の差",
+    # learning curve
+    "curve.title": "ラベルを増やすとどうなるか",
+    "curve.lead": "学習データの4分の1、半分、全部で、同じ調整をそれぞれ{runs}回行いました。",
+    "curve.gain": "ラベルを2倍にすると、{figure}が約{gain}良くなる見込みです。",
+    "curve.none": "ラベルを2倍にした場合の効果は分かりません。{reason}。",
+    "curve.caption": "テスト用データでの{figure}と、行と回にわたる{level}信頼区間。点線は測定ではなく見込みです。",
+    "curve.rows": "学習データの行数",
+    "curve.reason.few_runs": "各大きさの回数が足りません",
+    "curve.reason.few_rows": "テスト用データが少なすぎます",
+    "curve.reason.same": "どのモデルもテスト用データで同じ結果です",
+    "curve.reason.worse": "ラベルを増やすと悪くなりました",
+    "curve.reason.early": "最後に2倍にしたときの向上がその前より大きく、まだ先を見通せません",
+    "chart.curve": "学習データの行数に対する成績",
+    "stage.curve": "学習曲線",
+    "stage.curve-quarter": "4分の1のデータでの学習",
+    "stage.curve-half": "半分のデータでの学習",
+    "stage.curve-all": "全データでの再学習",
     # cost
     "cost.title": "かかったコスト",
     "cost.changed": "変更した重み",
