@@ -613,7 +613,7 @@ class LeakageConfig(ProbeSection):
 
 
 class ProbesConfig(Section):
-    """Used by `zogan probe`: what is looked for in a patch beside its figures; see docs/probes.md."""
+    """What is looked for in a patch beside its figures, by the pilot and `zogan probe`; see docs/probes.md."""
 
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of what probes draw: rows, slips, other secrets")
     calibration: CalibrationConfig = CalibrationConfig()

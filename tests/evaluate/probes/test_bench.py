@@ -84,7 +84,9 @@ def test_drawn_rows_keep_their_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["classification", "generation"])
 def test_what_is_known_is_not_predicted_again(tmp_path: Path, task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = planted_job(tmp_path, task, evaluate={"answers": 4, "max_new_tokens": 3})
+    job = planted_job(tmp_path, task)
+    settings = job.config.evaluate.model_copy(update={"answers": 4, "max_new_tokens": 3})
+    job = job.under(job.config.model_copy(update={"evaluate": settings}))
     said = job.task.predict(job.task.model(seed=0), job.splits.test, job.config.evaluate)
     first = Bench(job, None, before=None, production=None, adapt=lambda model, patch: model)  # type: ignore[arg-type]
     monkeypatch.setattr(first, "_patches", {"before": None})
