@@ -70,9 +70,8 @@ def main() -> None:
     for key, value in seconds.items():
         print(f"| {key} | {wall[key]:.1f} | {value:.1f} |")
     tuning, evaluation = (sum(seconds[key] for key in keys) for keys in (TUNING, EVALUATION))
-    print(
-        f"\nselection and tuning {tuning:.0f} s, evaluation with all probes {evaluation:.0f} s of the process's own time"
-    )
+    told = f"selection and tuning {tuning:.0f} s, evaluation with all probes {evaluation:.0f} s"
+    print(f"\n{told} of the process's own time")
     print(f"ratio: {evaluation / tuning:.2f}")
 
 

@@ -19,7 +19,7 @@ STAGES = FEWER | {"curve-all:1", "curve-all:2", "curve"}
 def test_the_curve_is_made_once_and_taken_up_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     evaluate = {"resamples": 100, "learning_curve": True}
-    write_project(tmp_path, "own head", layers=1, train={"epochs": 1, "batch_size": 8}, evaluate=evaluate, probes=OFF)
+    write_project(tmp_path, "own head", train={"epochs": 1, "batch_size": 8}, evaluate=evaluate, probes=OFF)
     run = pilot(tiny_config(tmp_path), until="probe")
     assert {name for name in run.stages if name.startswith("curve")} == STAGES
     found = Curve.load(run.folder / NAME)
@@ -39,7 +39,7 @@ def test_the_curve_is_made_once_and_taken_up_where_it_was(tmp_path: Path, monkey
 def test_rows_that_cannot_be_doubled_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     evaluate = {"resamples": 100, "learning_curve": True}
-    write_project(tmp_path, "own head", layers=1, train={"epochs": 1}, evaluate=evaluate, probes=OFF)
+    write_project(tmp_path, "own head", train={"epochs": 1}, evaluate=evaluate, probes=OFF)
     path = tmp_path / "train.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:5]))
     with pytest.raises(DataError, match="labels are not twice"):

@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train": {"epochs": 1, "batch_size": 8},
         "probes": {"robustness": False, "forgetting": False, "churn": {"limit": 0.99}},
     }
-    write_project(folder, "own head", layers=1, **keys)
+    write_project(folder, "own head", **keys)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         pilot(tiny_config(folder), until="verdict")

@@ -12,6 +12,7 @@ from zogan.evaluate.curve import NAME, curve_of
 from zogan.evaluate.predictions import Predicted, keep, save
 from zogan.evaluate.protocol.protocol import deciding
 from zogan.evaluate.run import predict
+from zogan.evaluate.statistics import check_sizes
 from zogan.patch import Patch
 from zogan.pilot.jobs import reads
 from zogan.progress import Progress
@@ -43,16 +44,18 @@ def learn_from_fewer(run: Run, job: Job, progress: Progress) -> None:
     if not job.config.evaluate.learning_curve:
         (run.folder / NAME).unlink(missing_ok=True)
         return
+    jobs = {size: [_fewer(job, share, number) for number in range(RUNS)] for size, share in SHARES.items()}
+    rows = {size: len(some[0].splits.train) for size, some in jobs.items()}
+    sizes = (rows["quarter"], rows["half"], rows["all"])
+    check_sizes(sizes)
     (run.folder / "curve").mkdir(exist_ok=True)
-    files: dict[str, list[Path]] = {}
-    rows: dict[str, int] = {}
-    for size, share in SHARES.items():
-        jobs = [_fewer(job, share, number) for number in range(RUNS)]
-        rows[size] = len(jobs[0].splits.train)
-        files[size] = [
-            run.predictions if share == 1 and not number else _learnt(run, one, f"{size}-{number}", progress)
-            for number, one in enumerate(jobs)
+    files = {
+        size: [
+            run.predictions if SHARES[size] == 1 and not number else _learnt(run, one, f"{size}-{number}", progress)
+            for number, one in enumerate(some)
         ]
+        for size, some in jobs.items()
+    }
     metric, settings = deciding(job.config), job.config.evaluate
     read = {
         "metric": metric.name,
@@ -66,7 +69,7 @@ def learn_from_fewer(run: Run, job: Job, progress: Progress) -> None:
         found = curve_of(
             list(files.values()),
             metric,
-            sizes=(rows["quarter"], rows["half"], rows["all"]),
+            sizes=sizes,
             settings=settings,
             seed=job.config.train.seed,
             patch=Patch.load(run.patch).digest,

@@ -2,7 +2,7 @@
 
 from zogan.evaluate.statistics.bootstrap import Figures, FiguresOfSamples, intervals, intervals_of_samples
 from zogan.evaluate.statistics.components import Components, components
-from zogan.evaluate.statistics.curve import LearningCurve, WhyNoGain, learning_curve
+from zogan.evaluate.statistics.curve import LearningCurve, WhyNoGain, check_sizes, learning_curve
 from zogan.evaluate.statistics.decide import Claim, Decision, decide, holm
 from zogan.evaluate.statistics.design import Design, Mean, RightOrWrong, Share
 from zogan.evaluate.statistics.gap import gap, gap_of_shares
@@ -27,6 +27,7 @@ __all__ = [
     "RightOrWrong",
     "Share",
     "WhyNoGain",
+    "check_sizes",
     "components",
     "decide",
     "gap",

@@ -83,9 +83,7 @@ def learning_curve(
     Raises:
         DataError: sizes that do not double.
     """
-    for less, more in pairwise(sizes):
-        if less < 1 or not _DOUBLE[0] <= more / less <= _DOUBLE[1]:
-            raise DataError(f"{more} labels are not twice {less}", where="sizes", todo="Give a quarter, half and all")
+    check_sizes(sizes)
     sign = 1 if higher_is_better else -1
 
     def figures(
@@ -106,6 +104,17 @@ def learning_curve(
     why = _why(gain, rise, bend, runs)
     reason = _REASONS[why].format(runs=runs, draws=_DRAWS) if why else None
     return LearningCurve((found[0], found[1], found[2]), None if why else gain, reason, why)
+
+
+def check_sizes(sizes: tuple[int, int, int]) -> None:
+    """Refuse sizes of which no curve can be taken.
+
+    Raises:
+        DataError: they do not double.
+    """
+    for less, more in pairwise(sizes):
+        if less < 1 or not _DOUBLE[0] <= more / less <= _DOUBLE[1]:
+            raise DataError(f"{more} labels are not twice {less}", where="sizes", todo="Give a quarter, half and all")
 
 
 def _next(
