@@ -9,6 +9,7 @@ import pytest
 
 from tiny_project import tiny_config, write_project
 from zogan.evaluate.probes.reading import Probes
+from zogan.evaluate.probes.run import probe as run_probes
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.patch.summary import describe
@@ -46,7 +47,7 @@ def test_those_that_are_on_are_run_and_their_limits_judged(folder: Path) -> None
 
 def test_test_rows_are_not_predicted_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    plain = probes.probe
+    plain = run_probes
 
     def probe(job: Any, *rest: Any, **more: Any) -> Any:
         predict = type(job.task).predict

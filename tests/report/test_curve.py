@@ -44,7 +44,7 @@ def test_the_gain_is_said_in_the_figures_unit() -> None:
 @pytest.mark.parametrize("why", get_args(WhyNoGain))
 def test_a_gain_that_cannot_be_told_has_its_reason(why: WhyNoGain) -> None:
     for language in ("en", "ja"):
-        words = Words(language)  # type: ignore[arg-type]
+        words = Words(language)
         assert words(f"curve.reason.{why}") in sentence(made(why=why), words)
 
 
