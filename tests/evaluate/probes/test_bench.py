@@ -87,10 +87,11 @@ def test_what_is_known_is_not_predicted_again(tmp_path: Path, task: Any, monkeyp
     job = planted_job(tmp_path, task)
     settings = job.config.evaluate.model_copy(update={"answers": 4, "max_new_tokens": 3})
     job = job.under(job.config.model_copy(update={"evaluate": settings}))
-    said = job.task.predict(job.task.model(seed=0), job.splits.test, job.config.evaluate)
-    first = Bench(job, None, before=None, production=None, adapt=lambda model, patch: model)  # type: ignore[arg-type]
-    monkeypatch.setattr(first, "_patches", {"before": None})
-    known = Bench(job, None, before=None, production=None, adapt=lambda model, patch: model, known={"before": said})  # type: ignore[arg-type]
+    model = job.task.model(seed=0)
+    said = job.task.predict(model, job.splits.test, job.config.evaluate)
+    none = Patch.capture({}, job.task.tensor_names(model), job.base.fingerprint, job.base.folder)
+    first = Bench(job, none, before=None, production=None, adapt=lambda model, patch: model)
+    known = Bench(job, none, before=None, production=None, adapt=lambda model, patch: model, known={"before": said})
     monkeypatch.setattr(known, "model", lambda system: pytest.fail("is predicted again"))
     assert known.on_test("before") is said
     chosen = [job.splits.test[place] for place in (3, 1)]
