@@ -42,6 +42,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/patches.py
 	$(BIN)/python benchmarks/stacks.py
 	$(BIN)/python benchmarks/pilots.py
+	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/estimates.py
 	$(BIN)/python benchmarks/cache_dtypes.py
 	$(BIN)/python benchmarks/allocator.py

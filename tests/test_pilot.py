@@ -120,11 +120,11 @@ def test_a_run_leaves_every_file_and_a_second_call_keeps_them(tmp_path: Path, ki
     until: Until = "report" if report else "evaluate"  # the pages take longer than all the rest
     run = pilot(config, until=until)
     stages = [*["select"] * selection, *["head_only"] * before, "tune", "evaluate"]
-    stages += ["verdict", *sorted(DOCUMENTS)] if report else []
+    stages += ["probe", "verdict", *sorted(DOCUMENTS)] if report else []
     assert run.stages == dict.fromkeys(stages, "done")
     files = contents(run.folder)
     wanted = [*ALWAYS, *["selection.safetensors"] * selection, *["before.safetensors"] * before]
-    assert files.keys() - {".lock"} == {*wanted, *((*DOCUMENTS, "verdict.json") if report else ())}
+    assert files.keys() - {".lock"} == {*wanted, *((*DOCUMENTS, "probes.json", "verdict.json") if report else ())}
     assert contents(tmp_path / "base") == base
     again = pilot(config, until=until)
     assert again.stages == dict.fromkeys(stages, "kept")
@@ -270,6 +270,7 @@ def test_stages_run_up_to_the_one_that_is_asked_for(tmp_path: Path) -> None:
         "select": "selection.safetensors",
         "tune": "patch.safetensors",
         "evaluate": "evaluation.json",
+        "probe": "probes.json",
         "verdict": "verdict.json",
         "report": "report.html",
     }
@@ -316,11 +317,12 @@ def test_another_method_in_the_folder_counts_its_own_stages_alone(project: Path)
         "head_only": "kept",
         "tune": "done",
         "evaluate": "done",
+        "probe": "done",
         "verdict": "done",
         **dict.fromkeys(DOCUMENTS, "done"),
     }
     costs = json.loads((run.folder / "costs.json").read_text())
-    assert costs["stages"].keys() == {"head_only", "tune", "evaluate", "verdict"} | DOCUMENTS
+    assert costs["stages"].keys() == {"head_only", "tune", "evaluate", "probe", "verdict"} | DOCUMENTS
 
 
 def test_the_same_project_gives_the_same_bytes_elsewhere(finished: Path, tmp_path: Path) -> None:

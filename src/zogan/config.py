@@ -23,6 +23,12 @@ from zogan.errors import ConfigError, nearest
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
+
+def _each_once(names: list[str], what: str) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{what} {twice[0]!r} stands twice: give each a name of its own")
+
+
 Pattern = Literal["elements", "rows", "columns", "blocks", "coupled"]
 """What is chosen as one: weights, rows, columns, blocks, or coupled channels and heads."""
 
@@ -69,12 +75,23 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ExternalConfig(Section):
+    """A further set that the figures are taken on: rows of another site or year, or public ones."""
+
+    name: Annotated[str, Field(min_length=1)] = Field(description="of the set, in figures, the protocol and on reports")
+    file: Path = Field(description="its rows, in the columns of the other files")
+    note: str | None = Field(None, description="where it comes from, for the report")
+
+
 class DataConfig(Section):
     """Files (JSONL, CSV, TSV or Parquet, by suffix) and the names of their columns."""
 
     train: Path = Field(description="rows to learn from")
     validation: Path | None = Field(None, description="rows for early stopping; cut from train where absent")
     test: Path | None = Field(None, description="rows for the figures; cut from train where absent")
+    external: tuple[ExternalConfig, ...] = Field(
+        (), description="further sets that the same figures are taken on; nothing is learned from them"
+    )
     text: str = Field("text", description="classification: column with the input")
     label: str = Field("label", description="classification: column with the class")
     prompt: str = Field("prompt", description="generation: column with the prompt")
@@ -92,8 +109,13 @@ class DataConfig(Section):
     )
     unreadable: Literal["stop", "skip"] = Field("stop", description="what to do at a row that cannot be read")
     unknown_labels: Literal["stop", "drop"] = Field(
-        "stop", description="what to do at a validation or test row whose class no training row has"
+        "stop", description="what to do at a validation, test or external row whose class no training row has"
     )
+
+    @model_validator(mode="after")
+    def _names_of_external_sets_differ(self) -> DataConfig:
+        _each_once([one.name for one in self.external], "external set")
+        return self
 
 
 class SelectConfig(Section):
@@ -316,6 +338,11 @@ class EvaluateConfig(Section):
         description="generation: test rows answered greedily, which takes the whole model in memory (the loss is taken "
         "over all rows)",
     )
+    learning_curve: bool = Field(
+        False,
+        description="pilot: tune on a quarter, half and all of the training rows too, three times each, and say what "
+        "twice the labels would bring; takes about four times what the tuning takes",
+    )
 
 
 class SliceConfig(Section):
@@ -356,6 +383,15 @@ class LimitsConfig(Section):
     density: Share | None = Field(None, description="changed weights as a share of all of the base's, 0 to 1")
 
 
+class FloorConfig(Section):
+    """What the protocol's figure must be on an external set."""
+
+    name: str = Field(description="of one of data.external")
+    floor: FiniteFloat = Field(
+        description="the protocol's figure must be at least this there (at most, where lower is better)"
+    )
+
+
 class RollbackConfig(Section):
     """What is watched in operation, and when the patch is taken back."""
 
@@ -392,12 +428,15 @@ class ProtocolConfig(Section):
         0.0, description="in the figure's own unit (accuracy: 0.01 is a point); above 0 for non_inferiority"
     )
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = Field(
-        0.05, description="error level, two-sided, over the claim and all slices together (Holm)"
+        0.05, description="error level, two-sided, over the claim, all slices and external sets together (Holm)"
     )
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = Field(
         None, description="of training, over which it is judged; train.seed where absent"
     )
     slices: tuple[SliceConfig, ...] = Field((), description="test rows that are looked at apart, each with its floor")
+    external: tuple[FloorConfig, ...] = Field(
+        (), description="external sets that the verdict names, each with its floor"
+    )
     limits: LimitsConfig = LimitsConfig()
     rollback: tuple[RollbackConfig, ...] = Field((), description="in operation: when the patch is taken back")
 
@@ -425,9 +464,8 @@ class ProtocolConfig(Section):
 
     @model_validator(mode="after")
     def _names_of_slices_differ(self) -> ProtocolConfig:
-        names = [one.name for one in self.slices]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"slice {twice[0]!r} stands twice: give each a name of its own")
+        _each_once([one.name for one in self.slices], "slice")
+        _each_once([one.name for one in self.external], "external set")
         return self
 
 
@@ -575,7 +613,7 @@ class LeakageConfig(ProbeSection):
 
 
 class ProbesConfig(Section):
-    """Used by `zogan probe`: what is looked for in a patch beside its figures; see docs/probes.md."""
+    """What is looked for in a patch beside its figures, by the pilot and `zogan probe`; see docs/probes.md."""
 
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of what probes draw: rows, slips, other secrets")
     calibration: CalibrationConfig = CalibrationConfig()
@@ -738,6 +776,15 @@ class Config(Section):
         """With the rates in force in place of those that are not given."""
         rates = {"rate": self.rate, "head_rate": self.head_rate}
         return self.model_copy(update={"train": self.train.model_copy(update=rates)})
+
+    @model_validator(mode="after")
+    def _floors_are_of_external_sets(self) -> Config:
+        known = [one.name for one in self.data.external]
+        for one in self.protocol.external:
+            if one.name not in known:
+                near = f" {nearest(one.name, known)}" if known else ""
+                raise ValueError(f"protocol.external names {one.name!r}, which is none of data.external.{near}")
+        return self
 
     @model_validator(mode="after")
     def _generation_has_no_head(self) -> Config:
@@ -944,9 +991,9 @@ def _resolve(config: Config, folder: Path) -> Config:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else (folder / path.expanduser())
 
-    data = config.data.model_copy(
-        update={name: absolute(getattr(config.data, name)) for name in ("train", "validation", "test")}
-    )
+    files: dict[str, Any] = {name: absolute(getattr(config.data, name)) for name in ("train", "validation", "test")}
+    files["external"] = tuple(one.model_copy(update={"file": absolute(one.file)}) for one in config.data.external)
+    data = config.data.model_copy(update=files)
     model = config.model
     if not model.startswith("package:"):
         model = str(folder / Path(model).expanduser())

@@ -44,6 +44,7 @@ class Run:
     patch = property(lambda self: self.folder / "patch.safetensors")
     predictions = property(lambda self: self.folder / NAME)
     evaluation = property(lambda self: self.folder / "evaluation.json")
+    probes = property(lambda self: self.folder / "probes.json")
     verdict = property(lambda self: self.folder / "verdict.json")
     report = property(lambda self: self.folder / "report.html")
 

@@ -16,7 +16,7 @@ from tiny_project import contents
 from zogan.cli.app import run
 from zogan.run import Run
 
-KEPT = {"select": "kept", "tune": "kept", "evaluate": "kept", "verdict": "kept", "report": "done"}
+KEPT = {"select": "kept", "tune": "kept", "evaluate": "kept", "probe": "kept", "verdict": "kept", "report": "done"}
 
 CONFIGURED = ["pilot", "select", "tune", "evaluate", "data check"]
 

@@ -13,8 +13,10 @@ from torch import nn
 import data
 from tiny import tiny_decoder, tiny_encoder
 from zogan.config import Config
+from zogan.data.external import External
 from zogan.errors import ConfigError, IntegrityError, ModelError, ZoganError
 from zogan.evaluate import evaluate
+from zogan.evaluate.run import measure
 from zogan.patch import Patch
 from zogan.sparse.attach import Delta
 from zogan.tasks import open_job
@@ -183,3 +185,17 @@ def test_answers_of_a_base_larger_than_memory_are_refused(texts: Job) -> None:
     small = changed(texts, "budget", memory=10**6)
     with pytest.raises(ConfigError, match=r"evaluate\.answers: greedy answers need the whole model"):
         evaluate(small)
+
+
+def test_external_sets_are_measured_with_the_same_models(classes: Job) -> None:
+    away = External("away", None, tuple(data.text_rows(15, start=500)), ())
+    model = classes.task.model(seed=0)
+    before, patch = (capture(classes, model, {}, tensors=head(classes, seed)) for seed in (1, 2))
+    found = measure(classes, patch, before=before, external=[away]).evaluation
+    (one,) = found.external
+    there = measure(classes.measured_on(away.rows), patch, before=before).evaluation
+    assert (one.rows, one.before, one.after) == (15, there.before, there.after)
+    assert one.drop.after is not None
+    assert found.after is not None
+    expected = found.after["accuracy"].value - there.after["accuracy"].value if there.after else None
+    assert one.drop.after["accuracy"].value == pytest.approx(expected)

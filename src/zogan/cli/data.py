@@ -98,6 +98,7 @@ def _shown(found: Check) -> list[Table | str]:
         (name, f"{count:,}" if (count := found.rows.get(name)) is not None else _instead(name, found), f"{used:,}")
         for name, used in found.used.items()
     ]
+    rows += [(name, "external", f"{used:,}") for name, used in found.external.items()]
     shown: list[Table | str] = [table(("split", "rows in the file", "rows in use"), rows, numbers=2)] if rows else []
     if found.balance:
         labels = list(found.balance.items())

@@ -25,7 +25,7 @@ def evaluate(
         from zogan.config import load_config
 
         settings = load_config(config, overrides or ())
-        from zogan.cli.figures import figures_table
+        from zogan.cli.figures import external_tables, figures_table
         from zogan.cli.looks import counted
         from zogan.evaluate.evaluation import Evaluation
         from zogan.pilot import pilot
@@ -34,4 +34,4 @@ def evaluate(
         run = pilot(settings, until="evaluate", progress=console, looked=looked, beside=config.resolve().parent)
         evaluation = Evaluation.load(run.evaluation)
         value = {"run": run.folder, "stages": run.stages, **evaluation.model_dump(mode="json")}
-        console.result(value, figures_table(evaluation), f"figures: {run.evaluation}")
+        console.result(value, figures_table(evaluation), *external_tables(evaluation), f"figures: {run.evaluation}")

@@ -36,7 +36,28 @@ def figures_table(evaluation: Evaluation) -> Table:
     return table(columns[: len(rows[0])], rows, title=f"on {evaluation.rows:,} {evaluation.split} rows")
 
 
+def external_tables(evaluation: Evaluation) -> list[Table | str]:
+    """Of each external set the figures there, and the drop from the test rows with its interval."""
+    from zogan.report.external import external
+    from zogan.report.words import Words
+
+    words = Words("en")
+    columns = ("", "before", "after", "difference", "drop", f"{words.percent(evaluation.level, 0)} interval")
+    shown: list[Table | str] = []
+    for one in external(evaluation, words, words):
+        rows = [
+            (
+                words.name("metric", line.metric),
+                *(cell.value for cell in (line.before, line.after, line.difference, line.drop)),
+                line.drop.interval,
+            )
+            for line in one.lines
+        ]
+        shown.append(table(columns, rows, title=f"on {one.rows:,} rows of {one.name!r}, from elsewhere"))
+    return shown
+
+
 def figures_tree(evaluation: Evaluation) -> dict[str, Any]:
     """The same, for machines."""
     tree = evaluation.model_dump(mode="json")
-    return {key: tree[key] for key in ("rows", "metrics", "before", "after", "difference")}
+    return {key: tree[key] for key in ("rows", "metrics", "before", "after", "difference", "external", "overfitting")}

@@ -51,6 +51,8 @@ def show(file: File, as_json: Json = False, quiet: Quiet = False, debug: Debug =
             ("task", str(found.task.get("name", found.task.get("task", "–")))),
             ("changed", f"{found.changed:,} of {found.base_weights:,} weights ({words.small_percent(found.density)})"),
         ]
+        if "temperature" in found.task:
+            facts.append(("temperature", f"{found.task['temperature']:g} (divide the logits by it)"))
         facts += [("parent", found.parent)] if found.parent else []
         changes = [
             (
@@ -64,7 +66,7 @@ def show(file: File, as_json: Json = False, quiet: Quiet = False, debug: Debug =
             for one in found.changes
         ]
         new = [(one.name, one.dtype, " × ".join(map(str, one.shape))) for one in (*found.tensors, *found.adapters)]
-        shown: list[RenderableType] = [f"{name + ':':<9}{fact}" for name, fact in facts]
+        shown: list[RenderableType] = [f"{name + ':':<13}{fact}" for name, fact in facts]
         if changes:
             columns = ("changed tensor", "dtype", "shape", "weights", "share", "largest change")
             shown.append(table(columns, changes, numbers=3))

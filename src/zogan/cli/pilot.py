@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zogan.config import Config
+    from zogan.evaluate.probes.reading import Probes
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +29,7 @@ def pilot(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """All stages: data, select, tune, evaluate, verdict, report.
+    """All stages: data, select, tune, evaluate, probe, verdict, report.
 
     A stage whose result stands already, made from the same, is kept. A run that was killed goes on where it was.
     """
@@ -40,10 +41,13 @@ def pilot(
 
 def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = False) -> None:
     """Run all stages of a configuration, which stands at `path`, and say what came out."""
-    from zogan.cli.figures import figures_table, figures_tree
+    from zogan.cli.figures import external_tables, figures_table, figures_tree
     from zogan.cli.looks import counted
+    from zogan.cli.probed import probed
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
+    from zogan.report.curve import sentence as said_of
+    from zogan.report.overfitting import overfitting
     from zogan.report.record import read
     from zogan.report.words import Words
 
@@ -57,6 +61,10 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
         f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
     )
+    tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
+    tables += probed(record.probes)[:1] if record.probes else []
+    gap, curve = overfitting(record.evaluation, (), words), record.curve
+    tables += ([gap.sentence] if gap else []) + ([said_of(curve, words)] if curve else [])
     value = {
         "run": run.folder,
         "stages": run.stages,
@@ -66,6 +74,8 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "before_is": record.evaluation.before_is,
         **({"folds": record.folds} if record.folds else {}),
         **figures_tree(record.evaluation),
+        **({"probes": _readings(record.probes)} if record.probes else {}),
+        **({"curve": curve.model_dump(mode="json")} if curve else {}),
         "changed": record.places.changed,
         "density": record.density,
         "patch": run.patch,
@@ -73,6 +83,11 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         "wall_seconds": seconds,
         "report": run.report,
     }
-    table = figures_table(record.evaluation)
-    console.result(value, sentence, *clauses, table, cost, f"patch:  {run.patch}", f"report: {run.report}")
+    console.result(value, sentence, *clauses, *tables, cost, f"patch:  {run.patch}", f"report: {run.report}")
     leave(verdict, gate=gate)
+
+
+def _readings(found: Probes) -> dict[str, Any]:
+    """Of each reading its figure and limit; probes.json has the rest."""
+    keys = {"value", "before", "difference", "unit", "limit", "outcome"}
+    return {one.name: one.model_dump(mode="json", include=keys) for one in found.readings}

@@ -27,7 +27,7 @@ def terms(protocol: Protocol, test: Sample, metric: Metric) -> list[tuple[str, s
         "non_inferiority": f"not worse than {rival} by {margin}",
     }[protocol.claim]
     direction = "at least" if metric.higher_is_better else "at most"
-    clauses = 1 + len(protocol.slices)
+    clauses = 1 + len(protocol.slices) + len(protocol.external)
     over = f", over {clauses} clauses by Holm's correction" if clauses > 1 else ""
     found = [
         ("claim", f"{name} {claim}"),
@@ -39,6 +39,9 @@ def terms(protocol: Protocol, test: Sample, metric: Metric) -> list[tuple[str, s
         which = f"text matches {one.matches}" if one.matches is not None else f"{one.column} = {one.value}"
         rows = test.slices[key].rows
         found.append((f"slice {key}", f"{rows:,} rows ({which}): {direction} {shown.value(one.floor, words)}"))
+    for key, terms_there in protocol.external.items():
+        floor = shown.value(terms_there.floor, words)
+        found.append((f"external {key}", f"{terms_there.rows:,} rows: {direction} {floor}"))
     for limit, value in protocol.limits.model_dump().items():
         if value is not None:
             said = words.size(value) if limit.endswith("_bytes") else f"{value:g}"

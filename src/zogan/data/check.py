@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from zogan.config import Config
 from zogan.data.clean import SPLITS
 from zogan.data.decode import garbled
+from zogan.data.external import External, read_external
 from zogan.data.finding import Example, Finding, finding, shown_row
 from zogan.data.load import read_files
 from zogan.data.prepare import Splits, prepare
@@ -24,8 +25,8 @@ class Check(BaseModel):
     """The state of the data.
 
     `rows` counts each file's readable rows, `used` the rows of each split in use, `balance` the rows in use
-    of each label in each split; `cut` names the splits that come out of train's file, `skipped` what was not
-    looked at, and why.
+    of each label in each split, `external` those of each external set; `cut` names the splits that come out of train's
+    file, `skipped` what was not looked at, and why.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,6 +35,7 @@ class Check(BaseModel):
     rows: dict[str, int]
     used: dict[str, int]
     cut: tuple[str, ...]
+    external: dict[str, int]
     balance: dict[str, dict[str, int]]
     findings: tuple[Finding, ...]
     skipped: tuple[str, ...]
@@ -56,12 +58,13 @@ def check(config: Config, *, token_length: Callable[[Row], int] | None = None, l
     try:
         files = read_files(config.data, config.task, columns=config.columns)
     except DataError as error:
-        what = f"{error.where}: {error.what}" if error.where else error.what
-        broken = finding("file", "error", what, [], f"the run stops; {error.todo or 'mend the file'}", count=1)
-        return _result(config, {}, None, [broken], ["all that needs rows: a file cannot be read"])
+        return _result(config, {}, None, [_broken(error)], ["all that needs rows: a file cannot be read"])
     splits, refused = prepare(files, config.data, folds=config.train.folds is not None)
     every = [*splits.train, *splits.validation, *splits.test]
+    external, faults = _external(config, splits)
+    every += [row for one in external for row in one.rows]
     found = [*refused, *splits.dropped, *splits.noted]
+    found += [*faults, *(each for one in external for each in one.findings)]
     found += [*_rare(splits), *_alike(splits), *_garbled(every)]
     skipped = []
     if token_length is None or limit is None:
@@ -70,11 +73,29 @@ def check(config: Config, *, token_length: Callable[[Row], int] | None = None, l
         found += _long(every, token_length, limit)
     order = ("error", "warning", "info")
     found.sort(key=lambda one: order.index(one.severity))
-    return _result(config, {name: len(rows) for name, rows in files.rows.items()}, splits, found, skipped)
+    return _result(config, {name: len(rows) for name, rows in files.rows.items()}, splits, found, skipped, external)
+
+
+def _broken(error: DataError) -> Finding:
+    what = f"{error.where}: {error.what}" if error.where else error.what
+    return finding("file", "error", what, [], f"the run stops; {error.todo or 'mend the file'}", count=1)
+
+
+def _external(config: Config, splits: Splits) -> tuple[tuple[External, ...], list[Finding]]:
+    """The external sets, or why they cannot be read."""
+    try:
+        return read_external(config, splits), []
+    except DataError as error:
+        return (), [_broken(error)]
 
 
 def _result(
-    config: Config, rows: dict[str, int], splits: Splits | None, found: Sequence[Finding], skipped: Sequence[str]
+    config: Config,
+    rows: dict[str, int],
+    splits: Splits | None,
+    found: Sequence[Finding],
+    skipped: Sequence[str],
+    external: Sequence[External] = (),
 ) -> Check:
     used = {} if splits is None else {name: getattr(splits, name) for name in SPLITS}
     counts = {name: Counter(row.label for row in some if isinstance(row, TextRow)) for name, some in used.items()}
@@ -84,6 +105,7 @@ def _result(
         rows=rows,
         used={name: len(some) for name, some in used.items()},
         cut=() if splits is None else splits.cut,
+        external={one.name: len(one.rows) for one in external},
         balance={label: {name: counts[name][label] for name in SPLITS} for label in labels},
         findings=tuple(found),
         skipped=tuple(skipped),

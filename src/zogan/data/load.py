@@ -27,7 +27,7 @@ def load(config: Config) -> Splits:
     files = read_files(config.data, config.task, columns=config.columns)
     splits, refused = prepare(files, config.data, folds=config.train.folds is not None)
     if refused:
-        raise _refusal(refused[0])
+        raise refusal(refused[0])
     return splits
 
 
@@ -60,7 +60,8 @@ def _names(paths: Mapping[str, Path]) -> dict[str, str]:
     return {name: path.relative_to(folder).as_posix() for name, path in paths.items()}
 
 
-def _refusal(finding: Finding) -> DataError:
+def refusal(finding: Finding) -> DataError:
+    """The error that tells a finding, with the first places where it shows."""
     shown = finding.examples[:_PLACES_IN_AN_ERROR]
     places = ", ".join(f"{example.place} ({example.text})" for example in shown)
     more = ", …" if finding.count > len(shown) else ""

@@ -55,7 +55,7 @@ def prepare(files: Files, data: DataConfig, *, folds: bool = False) -> tuple[Spl
     """
     rows, dropped, noted = clean(files.rows)
     if files.faults:
-        dropped.insert(0, _unreadable(files.faults, data))
+        dropped.insert(0, unreadable(files.faults, data))
     if folds:
         rows["validation"] = ()
     missing = [name for name in ("test", "validation") if name not in rows]
@@ -64,7 +64,7 @@ def prepare(files: Files, data: DataConfig, *, folds: bool = False) -> tuple[Spl
     for name in ("validation", "test") if labels else ():
         strange = [row for row in rows[name] if row.target not in labels]
         if strange:
-            dropped.append(_unknown_labels(name, strange, data))
+            dropped.append(unknown_labels(strange, data, f"unknown_label_in_{name}", f"{name} rows"))
             rows[name] = tuple(row for row in rows[name] if row.target in labels)
     splits = Splits(
         rows["train"],
@@ -105,21 +105,24 @@ def _cut(train: tuple[Row, ...], missing: Sequence[str], data: DataConfig) -> di
     return result
 
 
-def _unreadable(faults: Sequence[Unreadable], data: DataConfig) -> Finding:
+def unreadable(faults: Sequence[Unreadable], data: DataConfig, rows: str = "rows") -> Finding:
+    """Records that are no rows: what is called `rows` is refused, or goes on without them."""
     examples = [Example(place=str(fault.place), text=fault.what) for fault in faults]
+    what = f"{rows} that cannot be read"
     if data.unreadable == "skip":
-        return finding("unreadable", "warning", "rows that cannot be read", examples, "dropped")
+        return finding("unreadable", "warning", what, examples, "dropped")
     action = "the run stops; mend them, or go on without them with --set data.unreadable=skip"
-    return finding("unreadable", "error", "rows that cannot be read", examples, action)
+    return finding("unreadable", "error", what, examples, action)
 
 
-def _unknown_labels(name: str, rows: Sequence[Row], data: DataConfig) -> Finding:
-    labels = listed(sorted({repr(row.target) for row in rows}))
-    what = f"{name} rows with a label that no training row has ({labels})"
+def unknown_labels(strange: Sequence[Row], data: DataConfig, name: str, rows: str) -> Finding:
+    """Rows whose label no training row has, likewise; the finding's `name` says where they stand."""
+    labels = listed(sorted({repr(row.target) for row in strange}))
+    what = f"{rows} with a label that no training row has ({labels})"
     if data.unknown_labels == "drop":
-        return finding(f"unknown_label_in_{name}", "warning", what, rows, "dropped")
+        return finding(name, "warning", what, strange, "dropped")
     action = "the run stops; mend them, or go on without them with --set data.unknown_labels=drop"
-    return finding(f"unknown_label_in_{name}", "error", what, rows, action)
+    return finding(name, "error", what, strange, action)
 
 
 def _too_little(rows: Mapping[str, Sequence[Row]], labels: Sequence[str], folds: bool) -> list[Finding]:

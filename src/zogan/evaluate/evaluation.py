@@ -107,6 +107,7 @@ class Evidence(Part):
     difference: Estimate | None
     matched: Matched | None
     slices: dict[str, SliceEvidence]
+    external: dict[str, SliceEvidence] = Field(default_factory=dict)
 
 
 class ClassFigures(Part):
@@ -163,6 +164,43 @@ class Examples(Part):
     worse: tuple[ClassExample | TextExample, ...] = ()
 
 
+class Drops(Part):
+    """How much worse each figure is than on the run's own test rows: above 0 is worse. The rows are not the same."""
+
+    before: dict[str, Difference]
+    after: dict[str, Difference] | None
+
+
+class ExternalEvaluation(Part):
+    """The figures on an external set, of the same models."""
+
+    name: str
+    note: str | None
+    rows: Count
+    left_out: Count = Field(description="rows that stand in the run's own, too")
+    metrics: tuple[MetricInfo, ...]
+    before: dict[str, Figure]
+    after: dict[str, Figure] | None
+    difference: dict[str, Difference] | None
+    drop: Drops
+
+
+class Learnt(Part):
+    """A figure on training rows and on held-out ones; the gap, above 0, is how much better it is on the former."""
+
+    training: FiniteFloat
+    held_out: FiniteFloat
+    gap: Difference
+
+
+class Overfitting(Part):
+    """How much better the model after is on rows that it learned from than on the rows of the evaluation."""
+
+    rows: Count = Field(description="training rows, drawn by train.seed; as many as those held out, at most")
+    figures: dict[str, Learnt]
+    loss: Learnt = Field(description="nats; lower is better, and the gap above 0 where it is lower on training rows")
+
+
 class Evaluation(Document):
     """Before and after on the same rows. `after` and `difference` are null where no patch was evaluated."""
 
@@ -180,4 +218,6 @@ class Evaluation(Document):
     per_class: ClassTable | None = None
     confusion: Confusion | None = None
     examples: Examples = Examples()
+    external: tuple[ExternalEvaluation, ...] = ()
+    overfitting: Overfitting | None = Field(None, description="of a run alone")
     evidence: Evidence | None = Field(None, description="for the protocol's clauses; test rows of a run alone")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -19,14 +20,29 @@ from zogan.evaluate.statistics import Interval, components, intervals, match, sc
 from zogan.patch.meta import canonical
 from zogan.tasks.task import Predictions
 
-_MEASURED = {"task", "base", "metric", "against", "patch", "alpha", "seeds", "slices", "answers", "max_new_tokens"}
+_MEASURED = {
+    "task",
+    "base",
+    "metric",
+    "against",
+    "patch",
+    "alpha",
+    "seeds",
+    "slices",
+    "external",
+    "answers",
+    "max_new_tokens",
+}
 """Keys of a protocol that say what is measured; the others say what is asked of it."""
+
+Sides = tuple[Sequence[Predictions], Sequence[Predictions]]
+"""Of what is held against, and of the tuned model: one for each of the protocol's seeds."""
 
 
 def what_is_measured(protocol: Protocol) -> dict[str, object]:
-    """The parts of a protocol that evidence depends on, as JSON values; a slice's floor is none of them."""
+    """The parts of a protocol that evidence depends on, as JSON values; no floor is among them."""
     tree = protocol.model_dump(mode="json", include=_MEASURED)
-    for one in tree["slices"].values():
+    for one in (*tree["slices"].values(), *tree.get("external", {}).values()):
         one.pop("floor")
     return tree
 
@@ -44,6 +60,7 @@ def evidence(
     protocol: Protocol,
     resamples: int,
     seed: int,
+    external: Mapping[str, Sides] = MappingProxyType({}),
 ) -> Evidence:
     """Measure what a protocol asks for.
 
@@ -58,6 +75,7 @@ def evidence(
         protocol: in full.
         resamples: of the bootstrap.
         seed: of the resamples.
+        external: the same predictions of the rows of each external set that the protocol names.
 
     Raises:
         DataError: a slice has no row.
@@ -70,6 +88,10 @@ def evidence(
     for name, places in members(rows, tuple(protocol.slices.values())).items():
         own = np.array([place for place in places if place < number], dtype=np.int64)
         slices[name] = _slice(taken, [one[own] for one in before], [one[own] for one in after], own)
+    others = {}
+    for name in protocol.external:
+        then, now = ([metric.rows(one) for one in side] for side in external[name])
+        others[name] = _slice(taken, then, now, np.arange(len(now[0])))
     return Evidence(
         of=digest_of_measured(protocol),
         metric=metric.name,
@@ -84,6 +106,7 @@ def evidence(
         difference=taken.difference(before, after),
         matched=taken.matched(before, after),
         slices=slices,
+        external=others,
     )
 
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from torch import nn
 
 from zogan.config import Config
+from zogan.data.external import External
 from zogan.errors import ModelError, ZoganError
 from zogan.evaluate.compare import compare
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.evidence import evidence
+from zogan.evaluate.external import on_external
+from zogan.evaluate.overfitting import drawn, overfitting
 from zogan.evaluate.predictions import BeforeIs, Predicted
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.patch import Patch
@@ -88,6 +91,8 @@ def measure(
     split: Split = "test",
     protocol: Protocol | None = None,
     pairs: Sequence[Pair] = (),
+    external: Sequence[External] = (),
+    learnt: bool = False,
     adapt: Adapt | None = None,
     cache: Path | None = None,
     progress: Progress = Silent(),
@@ -101,6 +106,8 @@ def measure(
         split: which rows.
         protocol: in full; None where nothing is judged.
         pairs: for each of the protocol's seeds, in their order.
+        external: further sets that the same figures are taken on.
+        learnt: whether the model after is measured on training rows, too.
         adapt: attaches adapters.
         cache: as in `open_job`.
         progress: told of rows predicted.
@@ -109,6 +116,7 @@ def measure(
         job = open_job(job, cache=cache, progress=progress)
     predicting = _predicting(job, patch, before, pairs, split, adapt, progress)
     predicted = predicting.both(before, patch)
+    settings, seed = job.config.evaluate, job.config.train.seed
     latency_ms = predicting.latency_ms if patch is not None and predicting.enter is enter_nothing else None
     evaluation = compare(
         getattr(job.splits, split),
@@ -116,17 +124,31 @@ def measure(
         predicted.after,
         before_is=predicted.before_is,
         split=split,
-        settings=job.config.evaluate,
-        seed=job.config.train.seed,
+        settings=settings,
+        seed=seed,
     )
+    sides = {"": predicting.sides(pairs)} if protocol is not None and pairs else {}
+    others = []
+    for one in external:
+        there = predicting.among(job.measured_on(one.rows))
+        others.append(on_external(one, there.both(before, patch), predicted, settings=settings, seed=seed))
+        if sides and protocol is not None and one.name in protocol.external:
+            sides[one.name] = there.sides(pairs)
+    evaluation = evaluation.model_copy(update={"external": tuple(others)})
+    if learnt and predicted.after is not None:
+        rows = drawn(job.splits.train, len(getattr(job.splits, split)), seed)
+        bare = job.under(job.config.model_copy(update={"evaluate": settings.model_copy(update={"answers": 0})}))
+        of_training = predicting.among(bare.measured_on(rows))(patch)
+        found_gap = overfitting(of_training, predicted.after, settings=settings, seed=seed)
+        evaluation = evaluation.model_copy(update={"overfitting": found_gap})
     if protocol is not None and pairs:
         found = evidence(
             getattr(job.splits, split),
-            [predicting(rival) for rival, _ in pairs],
-            [predicting(after) for _, after in pairs],
+            *sides.pop(""),
             protocol=protocol,
-            resamples=job.config.evaluate.resamples,
-            seed=job.config.train.seed,
+            resamples=settings.resamples,
+            seed=seed,
+            external=sides,
         )
         evaluation = evaluation.model_copy(update={"evidence": found})
     return Measured(evaluation, predicted, latency_ms)
@@ -166,8 +188,12 @@ def _predicting(
         made_for(job, one)
     if adapt is None and any(one.adapters for one in given):
         raise ZoganError("the patch has adapters, and nothing was given to attach them with", todo="Pass adapt=")
+    return _held(job, split, given, adapt, progress)
+
+
+def _held(job: Job, split: Split, given: Sequence[Patch], adapt: Adapt | None, progress: Progress) -> _Predicting:
     held = hold(job, to_evaluate(job, split, given), progress=progress)
-    return _Predicting(job, held.model, split, held.enter(split), adapt, progress)
+    return _Predicting(job, held.model, split, held.enter(split), adapt, progress, given)
 
 
 class _Predicting:
@@ -175,12 +201,21 @@ class _Predicting:
 
     Attributes:
         latency_ms: of a row, when it last predicted.
+        given: the patches that may be applied.
     """
 
     def __init__(
-        self, job: Job, model: nn.Module, split: Split, enter: Enter, adapt: Adapt | None, progress: Progress
+        self,
+        job: Job,
+        model: nn.Module,
+        split: Split,
+        enter: Enter,
+        adapt: Adapt | None,
+        progress: Progress,
+        given: Sequence[Patch],
     ) -> None:
         self.job, self.split, self.enter, self.adapt, self.progress = job, split, enter, adapt, progress
+        self.given = given
         self.latency_ms = 0.0
         self._model, self._spent = model, False
         self._made: dict[str | None, Predictions] = {}
@@ -189,6 +224,18 @@ class _Predicting:
         """Of the model before and, where there is a patch, after."""
         before_is: BeforeIs = "base" if before is None else "head_only"
         return Predicted(self(before), None if patch is None else self(patch), before_is)
+
+    def sides(self, pairs: Sequence[Pair]) -> tuple[list[Predictions], list[Predictions]]:
+        """Of what each seed's patch is held against, and of those patches."""
+        return [self(rival) for rival, _ in pairs], [self(after) for _, after in pairs]
+
+    def among(self, job: Job) -> _Predicting:
+        """The same on the test rows of another job: with this model, where it is in memory as a whole."""
+        if self.enter is not enter_nothing:
+            return _held(job, "test", self.given, self.adapt, self.progress)
+        if self._spent:
+            self._model, self._spent = job.task.model(seed=job.config.train.seed, dtype=job.dtype), False
+        return _Predicting(job, self._model, "test", self.enter, self.adapt, self.progress, self.given)
 
     def __call__(self, patch: Patch | None) -> Predictions:
         """With the patch, or of the base itself."""

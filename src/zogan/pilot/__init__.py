@@ -1,4 +1,4 @@
-"""The main job: data, selection, training, patch, evaluation, verdict, report, in order."""
+"""The main job: data, selection, training, patch, evaluation, probes, verdict, report, in order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 
 import zogan
 from zogan.config import Config
+from zogan.data.external import load_external
 from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evidence import what_is_measured
@@ -19,8 +20,11 @@ from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
 from zogan.patch import Patch
+from zogan.pilot.curve import learn_from_fewer
 from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
+from zogan.pilot.probes import probe_run
+from zogan.pilot.temperature import with_temperature
 from zogan.pilot.verdict import judge_run, write_terms
 from zogan.progress import Progress, Silent
 from zogan.report.documents import Document, documents, drop_other
@@ -42,8 +46,8 @@ from zogan.weights import headers
 Looked = Callable[[str, str], None]
 """Told of each look at the test rows: digests of the patch and of the rows, SHA-256 in hex."""
 
-Until = Literal["data", "select", "tune", "evaluate", "verdict", "report"]
-_ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "verdict", "report")
+Until = Literal["data", "select", "tune", "evaluate", "probe", "verdict", "report"]
+_ORDER: tuple[Until, ...] = ("data", "select", "tune", "evaluate", "probe", "verdict", "report")
 
 __all__ = ["HEAD_ONLY", "Looked", "Until", "judge_run", "pilot"]
 
@@ -90,6 +94,7 @@ def pilot(
             lambda: _each(_select, places, progress),
             lambda: _each(_tune, places, progress),
             lambda: _evaluate(job, protocol, places, progress, looked=looked, beside=beside),
+            lambda: _probe(run, job, progress),
             lambda: _verdict(run),
             lambda: _report(run, job, progress),
         ]
@@ -128,8 +133,12 @@ def _data(run: Run, job: Job) -> None:
     run.write("environment.json", environment())
     splits = job.splits
     rows = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-    findings = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
-    about = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
+    findings: list[dict[str, Any]] = [found.model_dump(mode="json") for found in (*splits.dropped, *splits.noted)]
+    about: dict[str, Any] = {"rows": rows, "labels": list(splits.labels), "cut": list(splits.cut), "findings": findings}
+    external = load_external(job.config, splits)
+    if external:
+        about["external"] = {one.name: len(one.rows) for one in external}
+        about["findings"] += [found.model_dump(mode="json") for one in external for found in one.findings]
     run.write("data.json", {**about, "digest": splits.digest})
     settings = job.config.in_full().model_dump(mode="json")
     run.write("zogan.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -190,8 +199,8 @@ def _tune(place: Place, job: Job, progress: Progress) -> None:
         )
         if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
             save_selection(tuned.selection, place.selection)
-        tuned.patch.save(path)
-        for stale in (run.predictions, run.evaluation, run.verdict):  # of the patch that this one replaces
+        with_temperature(job, tuned.patch, progress).save(path)
+        for stale in (run.predictions, run.evaluation, run.probes, run.verdict):  # of the patch that this one replaces
             stale.unlink(missing_ok=True)
         if place.seed is not None:
             return {"seconds_before": tuned.seconds_before}
@@ -252,6 +261,7 @@ def _evaluate(
     run = own.run
     _each(_full, places, progress)
     write_terms(run, protocol, sample(job.splits.test, job.config.protocol.slices), beside)
+    external = load_external(job.config, job.splits)
     in_use = job.config.protocol.patch
     head = "head_only" in run.stages
     by_seed = {one.config.train.seed: place for place, one in places.items()}
@@ -271,7 +281,15 @@ def _evaluate(
         patch = Patch.load(run.patch)
         pairs: list[Pair] = [(rival(by_seed[seed]), Patch.load(by_seed[seed].patch)) for seed in protocol.seeds]
         found = measure(
-            job, patch, before=before, protocol=protocol, pairs=pairs, adapt=load_adapters, progress=progress
+            job,
+            patch,
+            before=before,
+            protocol=protocol,
+            pairs=pairs,
+            external=external,
+            learnt=True,
+            adapt=load_adapters,
+            progress=progress,
         )
         if looked is not None:
             looked(patch.digest, digest_of_test(job.splits.test))
@@ -281,10 +299,12 @@ def _evaluate(
         run.verdict.unlink(missing_ok=True)  # of the figures that these replace
         return {"latency_ms": found.latency_ms}
 
-    read = {**reads(job), **files, "evaluate": job.config.evaluate.model_dump(mode="json")}
+    read = {**reads(job), **files, "evaluate": job.config.evaluate.model_dump(mode="json", exclude={"learning_curve"})}
     read["protocol"] = what_is_measured(protocol)
     # Its examples name the rows by file and line.
     read["places"] = [str(row.place) for row in job.splits.test]
+    if external:
+        read["external"] = [[one.name, one.note, one.digest] for one in external]
     if not _said(run):
         run.evaluation.unlink(missing_ok=True)  # it is made again, and the predictions with it
     run.stage("evaluate", run.evaluation, read, make)
@@ -297,6 +317,11 @@ def _said(run: Run) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def _probe(run: Run, job: Job, progress: Progress) -> None:
+    probe_run(run, job, progress)
+    learn_from_fewer(run, job, progress)
 
 
 def _verdict(run: Run) -> None:

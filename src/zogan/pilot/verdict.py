@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.protocol import lock, looks
 from zogan.evaluate.protocol.changes import changes
 from zogan.evaluate.protocol.protocol import Protocol
@@ -66,6 +67,7 @@ def judge_run(run: Run) -> Verdict:
         "terms": terms.model_dump(mode="json", include={"protocol", "test"}),
         "evaluation": run.evaluation,
         "patch": run.patch,
+        **({"probes": run.probes} if run.probes.is_file() else {}),
         "costs": [costs.latency_ms, costs.peak_bytes],
         "standing": found.model_dump(mode="json"),
     }
@@ -78,11 +80,18 @@ def judge_run(run: Run) -> Verdict:
             found,
             patch=patch.digest,
             test=terms.test.sha256,
+            probes=_probes(run, patch.digest),
         )
         path.write_text(spoken(verdict).dumps(), encoding="utf-8")
 
     run.stage("verdict", run.verdict, reads, make)
     return Verdict.load(run.verdict)
+
+
+def _probes(run: Run, patch: str) -> Probes | None:
+    """What was found in this patch; None where none, or another, was looked at."""
+    found = Probes.load(run.probes) if run.probes.is_file() else None
+    return found if found is not None and found.patch == patch else None
 
 
 def _terms(run: Run) -> Terms:

@@ -13,11 +13,15 @@ import zogan
 from zogan.evaluate.evaluation import Evaluation
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.curve import curve
 from zogan.report.documents import documents
 from zogan.report.evidence import told
 from zogan.report.explanation import view
+from zogan.report.external import external
 from zogan.report.facts import change, classes, commands, examples, excerpt, mixed_up, model_name, most
 from zogan.report.metrics import Metric
+from zogan.report.overfitting import overfitting
+from zogan.report.probes import probes
 from zogan.report.record import Record
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
@@ -87,6 +91,10 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         beside=_beside(record, language, main or language),
         share=Metric("accuracy"),
         examples=examples(record.evaluation, words),
+        probes=probes(record.probes, words, _say(words), verbatim),
+        overfitting=overfitting(record.evaluation, record.epochs, words),
+        curve=curve(record.curve, words),
+        external=external(record.evaluation, words, _say(words), verbatim),
         commands=commands(record),
     )
 

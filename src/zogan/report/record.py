@@ -12,6 +12,8 @@ import yaml
 
 from zogan.config import Config, parse_config
 from zogan.errors import IntegrityError, RunError
+from zogan.evaluate.curve import NAME as CURVE
+from zogan.evaluate.curve import Curve
 from zogan.evaluate.evaluation import Evaluation
 from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.protocol.protocol import Protocol
@@ -29,7 +31,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "verdict")
+_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "probe", "curve", "verdict")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Record:
         costs: wall_seconds and peak_bytes by stage, and sizes, from costs.json.
         evaluation: before and after; both are there.
         verdict: what the protocol says.
+        probes: what was looked for in this patch; None where nothing was.
+        curve: the learning curve; None where none was asked for.
         metrics: the evaluation's figures.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
@@ -52,7 +56,6 @@ class Record:
         folds: what folds of the training rows said of the epochs, from metrics.jsonl; None where there were none.
         environment: versions, cores and platform.
         protocol: what it is judged by, from protocol.json; None where there is none.
-        probes: what `zogan probe` found of this patch, from probes.json; None where it was not run.
         estimate: what tuning was expected to take, from estimate.json; under `full` the same of full fine-tuning.
         places: where the changed weights lie.
         density: changed weights as a share of all of the base's.
@@ -70,6 +73,8 @@ class Record:
     costs: Mapping[str, Any]
     evaluation: Evaluation
     verdict: Verdict
+    probes: Probes | None
+    curve: Curve | None
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
@@ -79,7 +84,6 @@ class Record:
     folds: Mapping[str, Any] | None
     environment: Mapping[str, Any]
     protocol: Protocol | None
-    probes: Probes | None
     estimate: Mapping[str, Any]
     places: Places
     density: float
@@ -117,7 +121,6 @@ def read(folder: Path) -> Record:
         )
     lines = _lines(folder / "metrics.jsonl")
     patch = Patch.load(folder / "patch.safetensors")
-    probes = Probes.load(folder / "probes.json") if (folder / "probes.json").is_file() else None
     return Record(
         folder=folder,
         config=_config(folder),
@@ -125,6 +128,8 @@ def read(folder: Path) -> Record:
         costs=_json(folder / "costs.json"),
         evaluation=evaluation,
         verdict=Verdict.load(folder / "verdict.json"),
+        probes=_probes(folder / "probes.json", patch.digest),
+        curve=_curve(folder / CURVE, patch.digest),
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
@@ -134,7 +139,6 @@ def read(folder: Path) -> Record:
         folds=next((_without_kind(line) for line in reversed(lines) if line.get("kind") == "folds"), None),
         environment=_if_there(folder / "environment.json"),
         protocol=_protocol(folder / "protocol.json"),
-        probes=probes if probes is not None and probes.patch == patch.digest else None,
         estimate=_if_there(folder / "estimate.json"),
         places=locate_changes(patch.changes),
         density=patch.density,
@@ -154,13 +158,26 @@ def inputs(folder: Path) -> list[Path]:
     return sorted(path for path in (*found, *map(folder.joinpath, named)) if path.is_file())
 
 
+def _probes(path: Path, patch: str) -> Probes | None:
+    """None where another patch was looked at."""
+    found = Probes.load(path) if path.is_file() else None
+    return found if found is not None and found.patch == patch else None
+
+
+def _curve(path: Path, patch: str) -> Curve | None:
+    """None where it is of other rows than those of the patch."""
+    found = Curve.load(path) if path.is_file() else None
+    return found if found is not None and found.patch == patch else None
+
+
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in line.items() if key != "kind"}
 
 
 def _order(stage: str) -> int:
     """The stages of another seed stand where the run's own do."""
-    return _IN_ORDER.index(stage.partition(":")[0])
+    name = stage.partition(":")[0].partition("-")[0]
+    return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
 
 
 def _config(folder: Path) -> Config:

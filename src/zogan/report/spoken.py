@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 from zogan.evaluate.verdict.verdict import Clause, Spoken, Verdict
 from zogan.report.metrics import Metric
+from zogan.report.readings import reading_name, reading_span, reading_value
 from zogan.report.words import Language, Words
 
 Say = Callable[..., Any]
@@ -55,7 +56,7 @@ class Speaker:
 
     def clause(self, clause: Clause) -> Any:
         """A clause, what became of it, and what would decide it where it is open."""
-        sentence = {"claim": self._claim, "slice": self._slice, "limit": self._limit}[clause.kind](clause)
+        sentence = self._sentence(clause)
         if clause.more_rows is not None:
             more = self.words(f"more.{clause.kind}", rows=self.words.number(clause.more_rows))
         elif clause.why is not None:
@@ -63,6 +64,13 @@ class Speaker:
         else:
             return sentence
         return sentence + self.words("between") + more
+
+    def _sentence(self, clause: Clause) -> Any:
+        if clause.kind == "claim":
+            return self._claim(clause)
+        if clause.kind == "probe":
+            return self._probe(clause)
+        return self._limit(clause) if clause.kind == "limit" else self._floor(clause)
 
     def standing(self) -> list[Any]:
         """Whether it confirms, why not, and how often was looked."""
@@ -75,12 +83,14 @@ class Speaker:
         return lines
 
     def name(self, clause: Clause) -> Any:
-        """A clause's name in a table: the figure less that of its rival, a slice, or a limit."""
+        """A clause's name in a table: the figure less that of its rival, or what else it is about."""
         if clause.kind == "limit":
             return self.words.name("limit", clause.name)
+        if clause.kind == "probe":
+            return reading_name(clause.name, self.words, self.say, self.mark)
         figure = self.words.name("metric", self.verdict.metric)
-        if clause.kind == "slice":
-            return self.say("verdict.slice", figure=figure, name=self.mark(clause.name))
+        if clause.kind in ("slice", "external"):
+            return self.say(f"verdict.{clause.kind}", figure=figure, name=self.mark(clause.name))
         return self.words("verdict.claim", figure=figure, rival=self.rival)
 
     def measured(self, clause: Clause) -> str:
@@ -95,6 +105,8 @@ class Speaker:
         """Its interval; empty where it has none."""
         if clause.low is None or clause.high is None:
             return ""
+        if clause.kind == "probe":
+            return reading_span(clause.low, clause.high, clause.unit or "plain", self.words)
         span = self.metric.span if clause.kind == "claim" else self.metric.interval
         return span(clause.low, clause.high, self.words)
 
@@ -103,7 +115,7 @@ class Speaker:
         if clause.kind == "claim":
             sign = ">" if self.verdict.higher_is_better else "<"
             return f"{sign} {self.metric.difference(clause.threshold, self.words)}"
-        better = clause.kind == "slice" and self.verdict.higher_is_better
+        better = clause.kind in ("slice", "external") and self.verdict.higher_is_better
         return f"{'≥' if better else '≤'} {self._level(clause, clause.threshold)}"
 
     def p_value(self, clause: Clause) -> str:
@@ -157,14 +169,14 @@ class Speaker:
         percent = self.words("unit.percent", value=self.words.signed(100 * moved / self.verdict.rival))
         return self.words("claim.relative", difference=plain, percent=percent)
 
-    def _slice(self, clause: Clause) -> Any:
+    def _floor(self, clause: Clause) -> Any:
         words = self.words
         floor = self.metric.value(clause.threshold, words)
         values = {"name": self.mark(clause.name), "figure": words.name("metric", self.verdict.metric)}
         if clause.value is None:
-            return self.say("slice.nothing", **values, floor=floor)
+            return self.say(f"{clause.kind}.nothing", **values, floor=floor)
         what = self.say(
-            "slice.what",
+            f"{clause.kind}.what",
             **values,
             rows=words.number(clause.rows or 0),
             value=self.measured(clause),
@@ -177,9 +189,18 @@ class Speaker:
         name, allowed = self.words.name("limit", clause.name), self._level(clause, clause.threshold)
         return self.words(f"limit.{clause.outcome}", limit=name, value=self.measured(clause), allowed=allowed)
 
+    def _probe(self, clause: Clause) -> Any:
+        name, allowed = self.name(clause), self._level(clause, clause.threshold)
+        if clause.value is None:
+            return self.say("probe.unmeasured", probe=name, allowed=allowed)
+        what = self.say("probe.what", probe=name, value=self.measured(clause), span=self.interval(clause))
+        return self.say(f"probe.{clause.outcome}", what=what, allowed=allowed)
+
     def _level(self, clause: Clause, value: float) -> str:
-        """A value of a slice or a limit, in its unit."""
-        if clause.kind == "slice":
+        """A value of a slice, an external set, a probe or a limit, in its unit."""
+        if clause.kind == "probe":
+            return reading_value(value, clause.unit or "plain", self.words)
+        if clause.kind in ("slice", "external"):
             return self.metric.value(value, self.words)
         if clause.name.endswith("_bytes"):
             return self.words.size(value)

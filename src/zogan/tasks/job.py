@@ -12,6 +12,7 @@ import torch
 from zogan.config import Config
 from zogan.data.load import load
 from zogan.data.prepare import Splits, digest
+from zogan.data.rows import Row
 from zogan.errors import ConfigError, DataError
 from zogan.models import Base, open_base
 from zogan.models.cache import default_cache
@@ -105,6 +106,12 @@ class Job:
         for split, kept in places.items():
             job._encoded[split] = [replace(every[row], row=place) for place, row in enumerate(kept)]
         return job
+
+    def measured_on(self, rows: Sequence[Row]) -> Job:
+        """The same job with other rows in place of the test rows."""
+        parts = {"train": self.splits.train, "validation": self.splits.validation, "test": tuple(rows)}
+        splits = replace(self.splits, test=tuple(rows), digest=digest(parts))
+        return Job(self.config, self.base, splits, self.task, self.cache)
 
     def examples(self, split: Split) -> list[Example]:
         """The rows of a split as tokens; encoded once."""

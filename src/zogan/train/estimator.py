@@ -207,7 +207,7 @@ class Estimator:
         chosen = 0
         if setting.method == "sparse":
             # One dense gradient at a time, in fp32 and folded, and the candidates.
-            largest = max(*form.layers, *self._tables(setting))
+            largest = max((*form.layers, *self._tables(setting)))
             chosen = step + 3 * 4 * largest + 2 * MULTIPLE * 12 * (trainable - self._adapters(setting))
             chosen += moments if self.job.config.train.reselect else 0  # it passes once more, in the middle of training
         # Loading has each weight twice; a prefix cache is mapped into memory.

@@ -80,3 +80,24 @@ def test_drawn_rows_keep_their_order(tmp_path: Path) -> None:
     assert [rows.index(row) for row in drawn] == sorted(rows.index(row) for row in drawn)  # type: ignore[arg-type]
     assert drawn == bench.draw(rows, 10)
     assert bench.draw(rows, 50) == tuple(rows)
+
+
+@pytest.mark.parametrize("task", ["classification", "generation"])
+def test_what_is_known_is_not_predicted_again(tmp_path: Path, task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = planted_job(tmp_path, task)
+    settings = job.config.evaluate.model_copy(update={"answers": 4, "max_new_tokens": 3})
+    job = job.under(job.config.model_copy(update={"evaluate": settings}))
+    model = job.task.model(seed=0)
+    said = job.task.predict(model, job.splits.test, job.config.evaluate)
+    none = Patch.capture({}, job.task.tensor_names(model), job.base.fingerprint, job.base.folder)
+    first = Bench(job, none, before=None, production=None, adapt=lambda model, patch: model)
+    known = Bench(job, none, before=None, production=None, adapt=lambda model, patch: model, known={"before": said})
+    monkeypatch.setattr(known, "model", lambda system: pytest.fail("is predicted again"))
+    assert known.on_test("before") is said
+    chosen = [job.splits.test[place] for place in (3, 1)]
+    found, expected = (bench.predictions("before", chosen, answers=2) for bench in (known, first))
+    assert found.losses == pytest.approx(expected.losses, abs=1e-5)
+    assert getattr(found, "answers", ()) == getattr(expected, "answers", ())
+    if task == "generation":
+        with pytest.raises(pytest.fail.Exception, match="predicted again"):
+            known.predictions("before", job.splits.test[3:6], answers=3)  # the last two are not answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import data
 from planted import Planted, planted_job
 from zogan.config import GroupsConfig
 from zogan.data.rows import Row
-from zogan.errors import DataError
+from zogan.errors import ConfigError, DataError
 from zogan.evaluate.probes.bench import NotProbedError
 from zogan.evaluate.probes.groups import groups
 from zogan.tasks.job import Job
@@ -56,6 +57,12 @@ def test_a_group_that_is_served_worse(job: Job) -> None:
     assert all(example.what.startswith("south: says 'good'") for example in found.examples)
     (clean,) = groups.look(Planted(job, {"after": fair}), options)
     assert (clean.value.value, clean.outcome, clean.examples) == (0, "kept", ())
+
+
+def test_a_gap_without_fairlearn_says_how_to_get_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fairlearn.metrics", None)
+    with pytest.raises(ConfigError, match=r"need fairlearn.*pip install 'zogan\[fairness\]'"):
+        groups.look(Planted(job, {"after": fair}), GroupsConfig(columns=("region",)))
 
 
 def test_a_name_that_turns_the_answer(job: Job) -> None:

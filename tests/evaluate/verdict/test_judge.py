@@ -16,10 +16,11 @@ from zogan.data.rows import Place, Row, TextRow, dialogue
 from zogan.errors import RunError
 from zogan.evaluate import evidence as module
 from zogan.evaluate.compare import compare
-from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.evaluation import Evaluation, Figure
 from zogan.evaluate.evidence import evidence
 from zogan.evaluate.metrics import metrics
-from zogan.evaluate.protocol.protocol import Protocol
+from zogan.evaluate.probes.reading import Probes, Reading
+from zogan.evaluate.protocol.protocol import ExternalTerms, Protocol
 from zogan.evaluate.statistics import RightOrWrong, Share, rows_needed
 from zogan.evaluate.verdict import tested
 from zogan.evaluate.verdict.judge import Costs, judge
@@ -343,3 +344,62 @@ def test_figures_of_another_protocol_are_refused() -> None:
         judge(protocol(), bare, Costs(), STANDING, patch="a" * 64, test="b" * 64)
     # What is asked of the same figures may change.
     assert judge(protocol(margin=0.1), whole, Costs(), STANDING, patch="a" * 64, test="b" * 64).margin == 0.1
+
+
+def test_an_external_set_has_its_floor_in_the_verdict() -> None:
+    terms = protocol().model_copy(update={"external": {"away": ExternalTerms(floor=0.7, rows=60, sha256="c" * 64)}})
+    own = classes(np.arange(200) % 10 > 0)
+    rows = class_rows(200)
+    for right, outcome in ((58, "accepted"), (20, "rejected"), (43, "undecided")):
+        there = classes(np.arange(60) < right)
+        found = evidence(
+            rows,
+            [classes(np.arange(200) % 2 > 0)],
+            [own],
+            protocol=terms,
+            resamples=100,
+            seed=0,
+            external={"away": ([there], [there])},
+        )
+        evaluation = evaluated(protocol(), [own], [own]).model_copy(update={"evidence": found})
+        verdict = judge(terms, evaluation, UNMEASURED, STANDING, patch="a" * 64, test="b" * 64)
+        clause = verdict.clauses[1]
+        assert (clause.kind, clause.name, clause.rows, clause.outcome) == ("external", "away", 60, outcome)
+        assert clause.value == pytest.approx(right / 60)
+        assert verdict.outcome == outcome
+    assert verdict.more_rows is None  # more test rows bring none of the set
+
+
+def reading(name: str, low: float, high: float) -> Reading:
+    value = Figure(value=(low + high) / 2, low=low, high=high, method="score")
+    return Reading(name=name, figure="harm", unit="share", rows=200, value=value)
+
+
+def test_each_limit_of_a_probe_is_a_clause() -> None:
+    limits = {"churn": {"limit": 0.05}, "groups": {"limit": 0.1, "swap_limit": 0.02}}
+    terms = protocol().model_copy(update={"probes": limits})
+    good, bad = classes(np.arange(200) % 10 > 0), classes(np.arange(200) % 2 > 0)
+    evaluation = evaluated(terms, [bad], [good])
+    readings = (
+        reading("churn", 0.01, 0.03),
+        reading("churn.production", 0.06, 0.1),
+        reading("groups.region", 0.05, 0.2),
+        reading("leakage", 0.0, 0.5),
+    )
+    told = {"task": "classification", "patch": "a" * 64, "before_is": "base", "rows": 200, "level": 0.95, "seed": 0}
+    found = Probes.model_validate({**told, "readings": readings, "skipped": {}, "limits": limits})
+
+    def clauses(probes: Probes | None) -> dict[str, tuple[str, str | None]]:
+        verdict = judge(terms, evaluation, UNMEASURED, STANDING, patch="a" * 64, test="b" * 64, probes=probes)
+        return {one.name: (one.outcome, one.why) for one in verdict.clauses if one.kind == "probe"}
+
+    assert clauses(found) == {
+        "churn": ("accepted", None),
+        "churn.production": ("rejected", None),
+        "groups.region": ("undecided", "holds_limit"),
+        "groups.swaps": ("undecided", "not_measured"),
+    }
+    unmeasured = dict.fromkeys(("churn", "groups", "groups.swaps"), ("undecided", "not_measured"))
+    assert clauses(None) == unmeasured
+    other = found.model_copy(update={"limits": {"churn": {"limit": 0.5}}})
+    assert clauses(other) == unmeasured  # it was looked for with other options

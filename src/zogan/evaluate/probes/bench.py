@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ class Bench:
         before: where the task has a new head, a head alone; None where that is not known.
         production: the patch in use, where there is one.
         adapt: puts a patch's adapters into a model that has its changed weights.
+        known: what models are known to say of the test rows, as `on_test` gives it.
         progress: told of rows predicted.
     """
 
@@ -44,6 +46,7 @@ class Bench:
         before: Patch | None,
         production: Patch | None,
         adapt: Adapt,
+        known: Mapping[System, Predictions] = MappingProxyType({}),
         progress: Progress | None = None,
     ) -> None:
         self.job, self.progress = job, progress or Silent()
@@ -58,6 +61,8 @@ class Bench:
         self._model: nn.Module | None = None
         self._applied: Patch | None = None
         self._known: dict[tuple[Patch | None, int, tuple[Row, ...]], Predictions] = {}
+        for system, found in known.items():
+            self._known[self._patches[system], self._answers(self.test, self.settings.answers), self.test] = found
 
     def has(self, system: System) -> bool:
         """Whether there is such a model that predicts."""
@@ -105,12 +110,29 @@ class Bench:
             answers: generation: how many of them, the first ones, are answered.
         """
         patch, rows = self._patches[system], tuple(rows)
-        answers = min(answers, len(rows)) if self.job.config.task == "generation" else 0
+        answers = self._answers(rows, answers)
         key = (patch, answers, rows)
         if key not in self._known:
             settings = self.settings.model_copy(update={"answers": answers})
-            self._known[key] = self.job.task.predict(self.model(system), rows, settings, self.progress)
+            self._known[key] = self._among(patch, rows, answers) or self.job.task.predict(
+                self.model(system), rows, settings, self.progress
+            )
         return self._known[key]
+
+    def _answers(self, rows: Sequence[Row], wanted: int) -> int:
+        return min(wanted, len(rows)) if self.job.config.task == "generation" else 0
+
+    def _among(self, patch: Patch | None, rows: Sequence[Row], answers: int) -> Predictions | None:
+        """Of rows that were predicted among others; None where not all of them were."""
+        for (whose, _, others), found in self._known.items():
+            if whose is not patch or len(others) < len(rows):
+                continue
+            places = {row: place for place, row in enumerate(others)}
+            if all(row in places for row in rows):
+                chosen = [places[row] for row in rows]
+                if isinstance(found, ClassPredictions) or all(at < len(found.answers) for at in chosen[:answers]):
+                    return _picked(found, chosen, answers)
+        return None
 
     def classes(self, system: System, rows: Sequence[Row]) -> ClassPredictions:
         """`predictions` of a classifier."""
@@ -127,3 +149,10 @@ class Bench:
     def on_test(self, system: System) -> Predictions:
         """Of the test rows, with as many answers as `evaluate.answers` asks for."""
         return self.predictions(system, self.test, answers=self.settings.answers)
+
+
+def _picked(found: Predictions, rows: Sequence[int], answers: int) -> Predictions:
+    if isinstance(found, ClassPredictions):
+        return ClassPredictions(found.labels, found.truth[rows], found.probabilities[rows], found.losses[rows])
+    said, wanted = (tuple(texts[row] for row in rows[:answers]) for texts in (found.answers, found.references))
+    return TextPredictions(found.losses[rows], found.tokens[rows], said, wanted)

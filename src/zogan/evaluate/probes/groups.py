@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from zogan.config import GroupsConfig, SliceConfig
 from zogan.data.finding import excerpt
 from zogan.data.rows import Row
-from zogan.errors import DataError
+from zogan.errors import ConfigError, DataError
 from zogan.evaluate.evaluation import Figure
 from zogan.evaluate.metrics import Metric
 from zogan.evaluate.probes.bench import Bench, NotProbedError, System
@@ -28,8 +29,8 @@ from zogan.evaluate.protocol.slices import members
 def groups(bench: Bench, options: GroupsConfig) -> list[Reading]:
     """Gap of the protocol's figure between groups of rows, and answers that turn with a word that must not matter.
 
-    The gap is that of the best group to the worst, as fairlearn's `MetricFrame.difference` (Weerts et al.,
-    arXiv:2303.16626). Swapped words: Garg et al., "Counterfactual fairness in text classification", arXiv:1809.10610.
+    The gap is that of the best group to the worst, by fairlearn's `MetricFrame` (Weerts et al., arXiv:2303.16626).
+    Swapped words: Garg et al., "Counterfactual fairness in text classification", arXiv:1809.10610.
     """
     readings = [_gap(bench, column, options).held_to(options.limit) for column in options.columns]
     if options.swaps:
@@ -61,13 +62,17 @@ def _gap(bench: Bench, column: str, options: GroupsConfig) -> Reading:
             gaps.append(of_groups.max(axis=0) - of_groups.min(axis=0))
         return np.stack(gaps if len(gaps) == 1 else [*gaps, gaps[1] - gaps[0]], axis=1)
 
+    frames = {system: _frame(metric, each, compared) for system, each in parts.items()}
     told = [Figure.of(one) for one in bootstrap(bench, figures, len(rows))]
+    for place, frame in enumerate(frames.values()):
+        told[place] = told[place].model_copy(update={"value": float(frame.difference(method="between_groups"))})
     lines = [
         (value, len(places), *_of_group(bench, metric, [parts[system][list(places)] for system in systems]))
         for value, places in found.items()
     ]
     columns = ("group", "rows", *systems, "low", "high")
-    worst = _worst_group(metric, compared, parts["after"])
+    figures_after = frames["after"].by_group
+    worst = str(figures_after.idxmin() if metric.higher_is_better else figures_after.idxmax())
     return Reading(
         name=f"groups.{column}",
         figure=f"gap in {metric.name} between groups of {column}",
@@ -96,15 +101,27 @@ def _of_group(bench: Bench, metric: Metric, parts: Sequence[Float64[np.ndarray, 
     return [*(one.value for one in told[: len(parts)]), told[len(parts) - 1].low, told[len(parts) - 1].high]
 
 
-def _worst_group(
-    metric: Metric, compared: Mapping[str, tuple[int, ...]], parts: Float64[np.ndarray, "rows parts"]
-) -> str:
-    sign = 1 if metric.higher_is_better else -1
-    figures = {
-        value: sign * float(metric.figure(parts[list(places)].sum(axis=0, keepdims=True))[0])
-        for value, places in compared.items()
-    }
-    return min(figures, key=lambda value: figures[value])
+def _frame(metric: Metric, parts: Float64[np.ndarray, "rows parts"], found: Mapping[str, tuple[int, ...]]) -> Any:
+    """fairlearn's `MetricFrame` of the groups' rows, which it is given by their places.
+
+    Raises:
+        ConfigError: fairlearn is not installed.
+    """
+    try:
+        from fairlearn.metrics import MetricFrame
+    except ImportError:
+        raise ConfigError(
+            "gaps between groups need fairlearn",
+            where="probes.groups.columns",
+            todo="Install it with pip install 'zogan[fairness]'",
+        ) from None
+    rows = np.array([row for places in found.values() for row in places])
+    of = [value for value, places in found.items() for _ in places]
+
+    def figure(chosen: Int64[np.ndarray, " chosen"], _: Int64[np.ndarray, " chosen"]) -> float:
+        return float(metric.figure(parts[np.asarray(chosen)].sum(axis=0, keepdims=True))[0])
+
+    return MetricFrame(metrics=figure, y_true=rows, y_pred=rows, sensitive_features=of)
 
 
 def _wrong_in(bench: Bench, group: str, places: Sequence[int]) -> tuple[Example, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -83,6 +83,9 @@ class Probes(Document):
     rows: Count = Field(description="test rows")
     level: FiniteFloat = Field(description="confidence level of the intervals, 0 to 1")
     seed: Count
+    limits: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict, description="options of the probes that have a limit, as a protocol holds them"
+    )
     readings: tuple[Reading, ...]
     skipped: Mapping[str, str]
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from zogan.config import Config, ProbesConfig, ProbeSection
 from zogan.errors import ConfigError, nearest
-from zogan.evaluate.probes.bench import Bench, NotProbedError
+from zogan.evaluate.predictions import BeforeIs
+from zogan.evaluate.probes.bench import Bench, NotProbedError, System
 from zogan.evaluate.probes.reading import Probes, Reading
 from zogan.evaluate.probes.registry import BUILT_IN, Probe, find, names
+from zogan.evaluate.protocol.protocol import limited_probes
 from zogan.evaluate.run import Adapt, made_for
 from zogan.patch import Patch
 from zogan.progress import Progress, Silent
 from zogan.tasks.job import Job, open_job
+from zogan.tasks.task import Predictions
 from zogan.train.methods import load_adapters
 from zogan.train.need import to_evaluate
 from zogan.train.plan import plan_for
+
+_TOO_LARGE = "Probes need the whole model in memory"
 
 
 def probe(
@@ -29,6 +35,7 @@ def probe(
     only: Sequence[str] | None = None,
     adapt: Adapt | None = None,
     cache: Path | None = None,
+    known: Mapping[System, Predictions] = MappingProxyType({}),
     progress: Progress | None = None,
 ) -> Probes:
     """Look for harm in a patch, with the probes that `probes:` leaves on.
@@ -42,6 +49,7 @@ def probe(
         only: names of the probes to run, whatever the configuration leaves on; those of `probes:` where absent.
         adapt: attaches adapters; PEFT's where absent.
         cache: as in `open_job`.
+        known: what models are known to say of the test rows, which is not predicted again.
         progress: told of rows predicted.
 
     Raises:
@@ -60,8 +68,21 @@ def probe(
     for one in (before, patch, production):
         if one is not None:
             made_for(job, one)
-    _fits(job, [one for one in (before, patch, production) if one is not None])
-    bench = Bench(job, patch, before=before, production=production, adapt=adapt or load_adapters, progress=progress)
+    if not fits(job, [one for one in (before, patch, production) if one is not None]):
+        raise ConfigError(
+            f"{_TOO_LARGE[:1].lower()}{_TOO_LARGE[1:]}",
+            where="budget.memory",
+            todo="Give budget.memory more, or probe on a larger machine",
+        )
+    bench = Bench(
+        job,
+        patch,
+        before=before,
+        production=production,
+        adapt=adapt or load_adapters,
+        known=known,
+        progress=progress,
+    )
     readings: list[Reading] = []
     skipped: dict[str, str] = {}
     for found in wanted:
@@ -72,13 +93,32 @@ def probe(
             readings += found.look(bench, _options(job.config.probes, found.name))
         except NotProbedError as reason:
             skipped[found.name] = str(reason)
+    before_is: BeforeIs | None = None if not bench.has("before") else "base" if before is None else "head_only"
+    return _told(job, patch, before_is, readings, skipped)
+
+
+def unprobed(job: Job, patch: Patch) -> Probes:
+    """What stands in place of readings where the model does not fit into the memory."""
+    skipped = {one.name: _TOO_LARGE for one in _wanted(job.config.probes, None)}
+    return _told(job, patch, None, [], skipped)
+
+
+def wanted(given: ProbesConfig) -> bool:
+    """Whether any probe is on."""
+    return bool(_wanted(given, None))
+
+
+def _told(
+    job: Job, patch: Patch, before_is: BeforeIs | None, readings: Sequence[Reading], skipped: Mapping[str, str]
+) -> Probes:
     return Probes(
         task=job.config.task,
         patch=patch.digest,
-        before_is=None if not bench.has("before") else "base" if before is None else "head_only",
-        rows=len(bench.test),
-        level=bench.settings.level,
-        seed=bench.seed,
+        before_is=before_is,
+        rows=len(job.splits.test),
+        level=job.config.evaluate.level,
+        seed=job.config.probes.seed,
+        limits=limited_probes(job.config.probes),
         readings=tuple(readings),
         skipped=skipped,
     )
@@ -108,9 +148,6 @@ def _options(given: ProbesConfig, name: str) -> Any:
     return options if isinstance(options, dict) else {}
 
 
-def _fits(job: Job, patches: Sequence[Patch]) -> None:
-    """Probes read rows that no cache knows: they need the whole model."""
-    need = to_evaluate(job, "test", patches)
-    if plan_for(job, need) is not None:
-        todo = "Give budget.memory more, or probe on a larger machine"
-        raise ConfigError("probes need the whole model in memory", where="budget.memory", todo=todo)
+def fits(job: Job, patches: Sequence[Patch]) -> bool:
+    """Whether the whole model is in memory: probes read rows that no cache knows."""
+    return plan_for(job, to_evaluate(job, "test", patches)) is None

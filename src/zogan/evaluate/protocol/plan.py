@@ -83,7 +83,7 @@ class Plan:
         claim: superiority or non_inferiority.
         margin: of the claim, in the figure's unit.
         alpha: error level over all clauses, two-sided.
-        clauses: the claim and the slices' floors.
+        clauses: the claim and the floors of slices and external sets.
         level: of the strictest clause: what Holm's correction asks of the smallest p value.
         power: chance to show what is true.
         rows: at hand, on which the figure is taken.
@@ -170,7 +170,7 @@ def plan(
         raise ConfigError(
             f"{difference:g} is more than {metric.name} can change, {metric.most:g}", where="--difference"
         )
-    clauses = 1 + len(given.slices)
+    clauses = 1 + len(given.slices) + len(given.external)
     level, exceed = given.alpha / clauses, threshold(given.claim, given.margin)
     if not spread.known_unit and (difference is not None or given.margin):
         key = "protocol.margin" if given.margin else "--difference"

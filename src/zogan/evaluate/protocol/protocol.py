@@ -10,11 +10,23 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, model_serializer
 
 from zogan.config import Against, Config, LimitsConfig, ProbesConfig, ProbeSection, RollbackConfig, SliceConfig
+from zogan.data.external import load_external
 from zogan.errors import ConfigError, nearest
+from zogan.evaluate.document import Part
 from zogan.evaluate.metrics import Metric, metrics
-from zogan.patch.meta import Sha256, canonical
+from zogan.patch.meta import Sha256, Size, canonical
 from zogan.patch.summary import describe
 from zogan.tasks.job import Job
+
+_LATER = ("external", "probes")
+
+
+class ExternalTerms(Part):
+    """An external set of the protocol: what the figure must be there, and its rows by their SHA-256."""
+
+    floor: float
+    rows: Size
+    sha256: Sha256
 
 
 class Protocol(BaseModel):
@@ -23,8 +35,9 @@ class Protocol(BaseModel):
     Attributes:
         base: fingerprint of the base.
         patch: against production, digest of the patch in use; else None.
-        correction: of `alpha` over the claim and the slices' floors. Holm, Scand. J. Statist. 6 (1979) 65.
+        correction: of `alpha` over the claim and all floors. Holm, Scand. J. Statist. 6 (1979) 65.
         answers: generation: test rows that are answered; None for classification, as is `max_new_tokens`.
+        external: the sets that have a floor.
         probes: options of those that have a limit, without the files that they read.
     """
 
@@ -41,6 +54,7 @@ class Protocol(BaseModel):
     correction: Literal["holm"] = "holm"
     seeds: tuple[int, ...]
     slices: dict[str, SliceConfig]
+    external: dict[str, ExternalTerms] = {}
     limits: LimitsConfig
     rollback: tuple[RollbackConfig, ...]
     answers: int | None
@@ -52,10 +66,9 @@ class Protocol(BaseModel):
         return canonical(self.model_dump(mode="json"))
 
     @model_serializer(mode="wrap")
-    def _without_probes_that_are_none(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    def _without_parts_that_are_empty(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         # Protocols that were frozen before there were any keep their hash.
-        tree = handler(self)
-        return tree if self.probes else {key: value for key, value in tree.items() if key != "probes"}
+        return {key: value for key, value in handler(self).items() if value or key not in _LATER}
 
     @property
     def digest(self) -> str:
@@ -83,15 +96,27 @@ def in_full(job: Job) -> Protocol:
         alpha=given.alpha,
         seeds=given.seeds or (job.config.train.seed,),
         slices={one.name: one for one in given.slices},
+        external=_external(job),
         limits=given.limits,
         rollback=given.rollback,
         answers=job.config.evaluate.answers if generation else None,
         max_new_tokens=job.config.evaluate.max_new_tokens if generation else None,
-        probes=_limited(job.config.probes),
+        probes=limited_probes(job.config.probes),
     )
 
 
-def _limited(given: ProbesConfig) -> dict[str, dict[str, Any]]:
+def _external(job: Job) -> dict[str, ExternalTerms]:
+    floors = {one.name: one.floor for one in job.config.protocol.external}
+    if not floors:
+        return {}
+    return {
+        one.name: ExternalTerms(floor=floors[one.name], rows=len(one.rows), sha256=one.digest)
+        for one in load_external(job.config, job.splits)
+        if one.name in floors
+    }
+
+
+def limited_probes(given: ProbesConfig) -> dict[str, dict[str, Any]]:
     """The probes that are on and have a limit, each with all that its figure hangs on but files."""
     found = {}
     for name in type(given).model_fields:
@@ -100,6 +125,9 @@ def _limited(given: ProbesConfig) -> dict[str, dict[str, Any]]:
             options = {key: value for key, value in section if not isinstance(value, Path)}
             if any(key.endswith("limit") and value is not None for key, value in options.items()):
                 found[name] = {"seed": given.seed, **section.model_dump(mode="json", include=set(options))}
+    for name, others in given.others.items():
+        if isinstance(others, dict) and others.get("limit") is not None:
+            found[name] = {"seed": given.seed, **others}
     return found
 
 
@@ -118,10 +146,11 @@ def deciding(config: Config) -> Metric:
     if given.margin >= metric.most:
         what = f"{given.margin:g} is as much as {metric.name} can be, {metric.most:g}, or more"
         raise ConfigError(what, where="protocol.margin", todo=todo)
-    for one in given.slices:
-        if one.floor > metric.most:
-            what = f"its floor, {one.floor:g}, is more than {metric.name} can be, {metric.most:g}"
-            raise ConfigError(what, where=f"protocol.slices {one.name!r}", todo=todo)
+    for key, parts in (("slices", given.slices), ("external", given.external)):
+        for one in parts:
+            if one.floor > metric.most:
+                what = f"its floor, {one.floor:g}, is more than {metric.name} can be, {metric.most:g}"
+                raise ConfigError(what, where=f"protocol.{key} {one.name!r}", todo=todo)
     return metric
 
 

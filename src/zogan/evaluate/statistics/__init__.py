@@ -2,10 +2,10 @@
 
 from zogan.evaluate.statistics.bootstrap import Figures, FiguresOfSamples, intervals, intervals_of_samples
 from zogan.evaluate.statistics.components import Components, components
-from zogan.evaluate.statistics.curve import LearningCurve, learning_curve
+from zogan.evaluate.statistics.curve import LearningCurve, WhyNoGain, check_sizes, learning_curve
 from zogan.evaluate.statistics.decide import Claim, Decision, decide, holm
 from zogan.evaluate.statistics.design import Design, Mean, RightOrWrong, Share
-from zogan.evaluate.statistics.gap import overfitting
+from zogan.evaluate.statistics.gap import gap, gap_of_shares
 from zogan.evaluate.statistics.interval import Interval, Method
 from zogan.evaluate.statistics.matched import Matched, match, mcnemar, score_interval, score_test
 from zogan.evaluate.statistics.permutation import sign_flip
@@ -26,15 +26,18 @@ __all__ = [
     "Method",
     "RightOrWrong",
     "Share",
+    "WhyNoGain",
+    "check_sizes",
     "components",
     "decide",
+    "gap",
+    "gap_of_shares",
     "holm",
     "intervals",
     "intervals_of_samples",
     "learning_curve",
     "match",
     "mcnemar",
-    "overfitting",
     "rows_needed",
     "score_interval",
     "score_test",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,6 +21,17 @@ _DRAWS = 3
 """Fewer runs a size do not say how far another draw of training rows would move its point."""
 
 
+WhyNoGain = Literal["few_runs", "few_rows", "same", "worse", "early"]
+
+_REASONS: dict[WhyNoGain, str] = {
+    "few_runs": "{runs} of {draws} runs a size: another draw of training rows may move each point",
+    "few_rows": "too few test rows",
+    "same": "all models do the same on every test row",
+    "worse": "more labels made it worse, which no law of learning curves fits",
+    "early": "the last doubling brought more than the one before: the curve is too early to be extended",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
     """Figures at a quarter, half and all of the labels, and what twice as many would bring.
@@ -28,12 +40,13 @@ class LearningCurve:
         points: the figure at each size, in the mean of its runs.
         gain: the expected improvement at twice the labels, above 0 where better, in the metric's unit; None where it
             cannot be told.
-        reason: why it cannot.
+        reason: why it cannot, in words; `why` is the same as a key.
     """
 
     points: tuple[Interval, Interval, Interval]
     gain: Interval | None
     reason: str | None
+    why: WhyNoGain | None = None
 
 
 def learning_curve(
@@ -70,9 +83,7 @@ def learning_curve(
     Raises:
         DataError: sizes that do not double.
     """
-    for less, more in pairwise(sizes):
-        if less < 1 or not _DOUBLE[0] <= more / less <= _DOUBLE[1]:
-            raise DataError(f"{more} labels are not twice {less}", where="sizes", todo="Give a quarter, half and all")
+    check_sizes(sizes)
     sign = 1 if higher_is_better else -1
 
     def figures(
@@ -90,8 +101,20 @@ def learning_curve(
     drawn = (rows, runs, runs, runs) if runs > 1 else (rows,)
     found = intervals_of_samples(figures, drawn, level=level, resamples=resamples, seed=seed, accelerate=False)
     gain, rise, bend = found[3:]
-    reason = _reason(gain, rise, bend, runs)
-    return LearningCurve((found[0], found[1], found[2]), None if reason else gain, reason)
+    why = _why(gain, rise, bend, runs)
+    reason = _REASONS[why].format(runs=runs, draws=_DRAWS) if why else None
+    return LearningCurve((found[0], found[1], found[2]), None if why else gain, reason, why)
+
+
+def check_sizes(sizes: tuple[int, int, int]) -> None:
+    """Refuse sizes of which no curve can be taken.
+
+    Raises:
+        DataError: they do not double.
+    """
+    for less, more in pairwise(sizes):
+        if less < 1 or not _DOUBLE[0] <= more / less <= _DOUBLE[1]:
+            raise DataError(f"{more} labels are not twice {less}", where="sizes", todo="Give a quarter, half and all")
 
 
 def _next(
@@ -102,15 +125,15 @@ def _next(
     return np.asarray(np.maximum(last, 0) * np.clip(ratio, 0, 1))
 
 
-def _reason(gain: Interval, rise: Interval, bend: Interval, runs: int) -> str | None:
+def _why(gain: Interval, rise: Interval, bend: Interval, runs: int) -> WhyNoGain | None:
     if runs < _DRAWS:
-        return f"{runs} of {_DRAWS} runs a size: another draw of training rows may move each point"
+        return "few_runs"
     if gain.method == "none" or not np.isfinite([gain.low, gain.high]).all():
-        return "too few test rows"
+        return "few_rows"
     if rise.low == rise.high:
-        return "all models do the same on every test row"
+        return "same"
     if rise.high < 0:
-        return "more labels made it worse, which no law of learning curves fits"
+        return "worse"
     if bend.low > 0:
-        return "the last doubling brought more than the one before: the curve is too early to be extended"
+        return "early"
     return None

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from zogan.errors import RunError
 from zogan.evaluate.evaluation import Estimate, Evaluation, Evidence, SliceEvidence
 from zogan.evaluate.evidence import digest_of_measured
+from zogan.evaluate.probes.limits import answers, limited
+from zogan.evaluate.probes.reading import Probes, Reading
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.statistics import holm
 from zogan.evaluate.statistics.decide import threshold
@@ -42,13 +44,21 @@ class _Statistical:
 
 
 def judge(
-    protocol: Protocol, evaluation: Evaluation, costs: Costs, standing: Standing, *, patch: str, test: str
+    protocol: Protocol,
+    evaluation: Evaluation,
+    costs: Costs,
+    standing: Standing,
+    *,
+    patch: str,
+    test: str,
+    probes: Probes | None = None,
 ) -> Verdict:
     """Judge a patch.
 
-    The claim and each slice's floor are tested on both sides, and each side is corrected by itself (Holm, 1979): a
-    clause is accepted where the corrected one-sided p-value that it holds is at most half of alpha, and rejected where
-    that it does not hold is. Limits are measured, and compared.
+    The claim and each floor, of a slice or an external set, are tested on both sides, and each side is corrected by
+    itself (Holm, 1979): a clause is accepted where the corrected one-sided p-value that it holds is at most half of
+    alpha, and rejected where that it does not hold is. Limits are measured, and compared; a probe's limit is held
+    against its whole interval.
 
     Args:
         protocol: in full.
@@ -57,6 +67,7 @@ def judge(
         standing: whether it confirms.
         patch: digest of the patch.
         test: SHA-256 of the test rows.
+        probes: what they found in the patch; None where none was run.
 
     Raises:
         RunError: the evaluation has no evidence, or that of another protocol.
@@ -65,8 +76,8 @@ def judge(
     if found is None or found.of != digest_of_measured(protocol):
         what = "no figures for a protocol" if found is None else "the figures of another protocol"
         raise RunError(f"the evaluation holds {what}", todo="Run `zogan pilot` with the protocol's configuration")
-    statistical = [_claim(protocol, found), *_slices(protocol, found)]
-    clauses = (*_decided(statistical, protocol.alpha), *_limits(protocol, costs))
+    statistical = [_claim(protocol, found), *_floors(protocol, found)]
+    clauses = (*_decided(statistical, protocol.alpha), *_limits(protocol, costs), *_probes(protocol, probes))
     outcome = _together(clauses)
     return Verdict(
         outcome=outcome,
@@ -104,14 +115,13 @@ def _claim(protocol: Protocol, found: Evidence) -> _Statistical:
     return _Statistical(_clause("claim", found.metric, found.difference, sign * beyond, found.rows), tested)
 
 
-def _slices(protocol: Protocol, found: Evidence) -> list[_Statistical]:
-    parts = []
-    for name, given in protocol.slices.items():
-        one = found.slices[name]
-        parts.append(
-            _Statistical(_clause("slice", name, one.after, given.floor, one.rows), _floor(one, given.floor, found))
-        )
-    return parts
+def _floors(protocol: Protocol, found: Evidence) -> list[_Statistical]:
+    given = [("slice", name, one.floor, found.slices[name]) for name, one in protocol.slices.items()]
+    given += [("external", name, one.floor, found.external[name]) for name, one in protocol.external.items()]
+    return [
+        _Statistical(_clause(kind, name, one.after, floor, one.rows), _floor(one, floor, found))
+        for kind, name, floor, one in given
+    ]
 
 
 def _floor(one: SliceEvidence, floor: float, found: Evidence) -> Tested | None:
@@ -177,6 +187,37 @@ def _limits(protocol: Protocol, costs: Costs) -> list[Clause]:
     return clauses
 
 
+def _probes(protocol: Protocol, probes: Probes | None) -> list[Clause]:
+    """Of each limit one for each reading that it holds for; a limit without any was not measured."""
+    there = probes.readings if probes is not None and probes.limits == protocol.probes else ()
+    clauses = []
+    for name, limit in limited(protocol.probes).items():
+        readings = [one for one in there if answers(one.name, name)]
+        clauses += [_reading(one.held_to(limit), limit) for one in readings] or [
+            Clause(kind="probe", name=name, outcome="undecided", value=None, threshold=limit, why="not_measured")
+        ]
+    return clauses
+
+
+def _reading(one: Reading, limit: float) -> Clause:
+    outcome: Outcome = "undecided"
+    if one.outcome in ("kept", "broken"):
+        outcome = "accepted" if one.outcome == "kept" else "rejected"
+    return Clause(
+        kind="probe",
+        name=one.name,
+        unit=one.unit,
+        outcome=outcome,
+        value=one.value.value,
+        low=one.value.low,
+        high=one.value.high,
+        method=one.value.method,
+        threshold=limit,
+        rows=one.rows,
+        why="holds_limit" if outcome == "undecided" else None,
+    )
+
+
 def _together(clauses: tuple[Clause, ...]) -> Outcome:
     outcomes = {one.outcome for one in clauses}
     if "rejected" in outcomes:
@@ -185,12 +226,12 @@ def _together(clauses: tuple[Clause, ...]) -> Outcome:
 
 
 def _more_in_all(clauses: tuple[Clause, ...], evaluation: Evaluation) -> int | None:
-    """Test rows that decide every clause: of more test rows, a slice has the share that it has now."""
+    """Test rows that decide every clause: of more, a slice has the share that it has now, and none is external."""
     most = 0
     for one in clauses:
         if one.outcome != "undecided":
             continue
-        if one.more_rows is None or not one.rows:
+        if one.more_rows is None or not one.rows or one.kind == "external":
             return None
         most = max(
             most, math.ceil(one.more_rows * evaluation.rows / one.rows) if one.kind == "slice" else one.more_rows

@@ -9,6 +9,7 @@ from pydantic import Field, FiniteFloat
 from zogan.config import Against
 from zogan.evaluate.document import Document, Part
 from zogan.evaluate.evaluation import Count
+from zogan.evaluate.probes.reading import Unit
 from zogan.evaluate.statistics import Claim, Method
 from zogan.patch.meta import Sha256
 
@@ -16,32 +17,34 @@ NAME = "verdict.json"
 
 Outcome = Literal["accepted", "rejected", "undecided"]
 
-Why = Literal["not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach"]
+Why = Literal["not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach", "holds_limit"]
 """Why no number of rows decides a clause: it was not measured; its rows give no figure; they are all alike, so that
 chance is not known; the figure lies just on the threshold; the chance lies in the seeds; it would take over ten million
-rows."""
+rows; a probe's interval holds its limit."""
 
 
 class Clause(Part):
     """One clause of the protocol.
 
     Attributes:
-        kind: the claim, a slice's floor, or a limit.
-        name: of the slice or limit; of the figure for the claim.
-        value: what was measured: the difference for a claim, the figure on the slice, or what is limited.
+        kind: the claim, the floor of a slice or of an external set, a limit, or that of a probe.
+        name: of the slice, set, limit or reading; of the figure for the claim.
+        unit: of a probe's reading.
+        value: what was measured: the difference for a claim, the figure on the slice or set, or what is limited.
         low, high: ends of its interval at the protocol's level.
         method: of the interval.
         threshold: what the value is held against, in the same unit.
         rows: on which it was measured.
         p_value: one-sided, that the clause holds.
-        p_adjusted: the same by Holm's correction over the claim and all slices; accepted at half of alpha or less.
+        p_adjusted: the same by Holm's correction over the claim and all floors; accepted at half of alpha or less.
         p_against, p_against_adjusted: likewise that it does not hold; rejected at half of alpha or less.
         more_rows: where undecided, how many more rows like these would decide it, 80 % of the time.
         why: where undecided and no number of rows is given, why not.
     """
 
-    kind: Literal["claim", "slice", "limit"]
+    kind: Literal["claim", "slice", "external", "limit", "probe"]
     name: str
+    unit: Unit | None = None
     outcome: Outcome
     value: FiniteFloat | None
     low: FiniteFloat | None = None

@@ -70,6 +70,7 @@ WORDS: dict[str, str] = {
     "verdict.outcome": "Outcome",
     "verdict.claim": "{figure}, less that of {rival}",
     "verdict.slice": "{figure} on the rows of {name}",
+    "verdict.external": "{figure} on {name}",
     "rival.base": "the base",
     "rival.head_only": "a new output layer alone",
     "rival.full": "full fine-tuning",
@@ -87,6 +88,8 @@ WORDS: dict[str, str] = {
     "claim.non_inferiority.rejected": "{what}: more than {margin} worse than {rival}.",
     "claim.non_inferiority.undecided": "{what}: not enough to say whether it is less than {margin} worse than {rival}.",
     "slice.what": "On the {rows} rows of {name}, {figure} is {value} ({level} interval {span})",
+    "external.what": "On the {rows} rows of {name}, from elsewhere, {figure} is {value} ({level} interval {span})",
+    "external.nothing": "On {name}, {figure} cannot be taken: {floor} or better is neither shown nor ruled out.",
     "slice.nothing": "On the rows of {name}, {figure} cannot be taken: {floor} or better is neither shown nor "
     "ruled out.",
     "slice.accepted": "{what}: {floor} or better is shown.",
@@ -101,6 +104,7 @@ WORDS: dict[str, str] = {
     "limit.rejected": "{limit}: {value}, more than the {allowed} allowed.",
     "limit.undecided": "{limit}: not measured, and {allowed} are allowed.",
     "more.claim": "About {rows} more test rows like these would decide it, four times in five.",
+    "more.external": "About {rows} more rows of this set would decide it, four times in five.",
     "more.slice": "About {rows} more rows of this slice would decide it, four times in five.",
     "why.not_measured": "No number of rows decides it: this run has not measured it.",
     "why.no_figure": "How many rows would decide it is not known: these give no figure.",
@@ -151,6 +155,110 @@ WORDS: dict[str, str] = {
     "confusion.truth": "Right class",
     "confusion.said": "Class it gave",
     "confusion.count": "Rows",
+    # rows from elsewhere
+    "external.title": "On rows from elsewhere",
+    "external.lead": "The same models, measured on rows that nothing was learnt or chosen by. The drop is how much "
+    "worse a "
+    "figure is there than on the run's own test rows: a model that learnt what is true of one place alone drops.",
+    "external.caption": "{rows} rows. Intervals are at {level}; the drop's is of two samples that have nothing to "
+    "do with "
+    "each other.",
+    "external.left_out": "{rows} rows that also stand among the run's own were left out.",
+    "external.drop": "Drop",
+    "external.worse": "On {name}, {figure} of the tuned model is {drop} worse than on the run's own test rows "
+    "({span}).",
+    "external.better": "On {name}, {figure} of the tuned model is {drop} better than on the run's own test rows "
+    "({span}).",
+    "external.even": "On {name}, nothing shows that {figure} of the tuned model is other than on the run's own test "
+    "rows "
+    "(drop {span}).",
+    # probes
+    "probes.title": "What was looked for",
+    "probes.lead": "An average hides harm. Each probe looks for one kind of it; the higher its figure, the more "
+    "harm. Intervals are at {level}.",
+    "probes.caption": "A limit is kept where the whole interval lies at it or below, and broken where the whole "
+    "lies above.",
+    "probes.probe": "Probe",
+    "probes.limit": "Limit",
+    "probes.kept": "Kept",
+    "probes.broken": "Broken",
+    "probes.undecided": "Undecided",
+    "probes.examples": "The rows that speak most for it:",
+    "probes.skipped": "Not looked for:",
+    "probes.comma": ",",
+    "probe.what": "{probe}: {value} ({span})",
+    "probe.accepted": "{what}, shown to be within the {allowed} allowed.",
+    "probe.rejected": "{what}, shown to be more than the {allowed} allowed.",
+    "probe.undecided": "{what}: not enough to say whether it is within the {allowed} allowed.",
+    "probe.unmeasured": "{probe}: not looked at, and {allowed} are allowed.",
+    "reading.calibration": "Error of calibration",
+    "reading.abstention": "Risk where the least sure rows are left to people",
+    "reading.abstention.out_of_scope": "Texts out of scope that are taken for ones within",
+    "reading.robustness": "Answers that turn with a slip",
+    "reading.churn": "Right before, wrong now",
+    "reading.churn.production": "Right with the patch in use, wrong now",
+    "reading.forgetting": "Forgetting",
+    "reading.groups": "Gaps between groups",
+    "reading.groups.column": "Gap between groups of {column}",
+    "reading.groups.swaps": "Answers that turn with a word that must not matter",
+    "reading.memorisation": "Training answers that come back word for word",
+    "reading.memorisation.canaries": "Exposure of planted secrets",
+    "reading.leakage": "Answers with personal data",
+    "meaning.calibration": "how far the model is surer than it is right, or less sure",
+    "meaning.abstention": "share of wrong answers, averaged over how many of the rows are answered, the surest first",
+    "meaning.abstention.out_of_scope": "how often a text that no class fits is answered with more confidence than "
+    "one that has a class",
+    "meaning.robustness": "share of the answers that change with a typing slip, other case, spacing or punctuation",
+    "meaning.churn": "share of the rows that the model had right, and has wrong after tuning",
+    "meaning.churn.production": "share of the rows that the patch in use has right, and this one wrong",
+    "meaning.forgetting": "how far tuning moved the model on text that has nothing to do with the task",
+    "meaning.groups": "how much better the model is for the best group of rows than for the worst",
+    "meaning.groups.swaps": "share of the rows with such a word that get another answer when it is swapped",
+    "meaning.memorisation": "share of the training answers' runs of words that the model says again when asked",
+    "meaning.memorisation.canaries": "how far a planted secret stands out among others of its form; 0 to 1 is chance",
+    "meaning.leakage": "e-mail addresses, telephone and card numbers that the prompt does not have",
+    "unit.nats": "{value} nats",
+    "unit.bits": "{value} bits",
+    "chart.reliability": "Share of right answers against how sure the model is",
+    "chart.coverage": "Share of wrong answers against the share of rows that are answered",
+    "chart.covered": "Share of rows answered, %",
+    "chart.risk": "Wrong among them, %",
+    "chart.sure": "How sure the model is, %",
+    "chart.right": "How often it is right, %",
+    "why.holds_limit": "The interval holds the limit; more rows would make it narrower.",
+    "stage.probe": "Look for harm",
+    # overfitting
+    "overfitting.title": "What it knows by heart",
+    "overfitting.lead": "A model is better on the rows that it learnt from than on others. The gap says how much of "
+    "the gain on its training rows it will not have in use.",
+    "overfitting.shown": "On {training} of its training rows {figure} is {learnt}, on the test rows {held_out}: a "
+    "gap of {gap} ({level} interval {span}).",
+    "overfitting.none": "On {training} of its training rows {figure} is {learnt}, on the test rows {held_out}: no "
+    "overfitting is shown (gap {gap}, {level} interval {span}).",
+    "overfitting.chart": "Line: the loss on the validation rows less that on the training rows, as they were learnt "
+    "in each epoch. Bar: the same gap of the kept model, to the test rows, with its interval.",
+    "overfitting.end": "at the end",
+    "chart.overfitting": "Gap between the loss on held-out rows and on training rows, by epoch",
+    "chart.gap": "Gap in the loss",
+    # learning curve
+    "curve.title": "What more labels would bring",
+    "curve.lead": "The same tuning on a quarter, half and all of the training rows, {runs} times each.",
+    "curve.gain": "Doubling the labels would bring about {gain} of {figure}.",
+    "curve.none": "What doubling the labels would bring cannot be told: {reason}.",
+    "curve.caption": "{figure} on the test rows, with intervals at {level} over rows and runs; the dotted part is "
+    "expected, not measured.",
+    "curve.rows": "Training rows",
+    "curve.reason.few_runs": "too few runs of each size",
+    "curve.reason.few_rows": "there are too few test rows",
+    "curve.reason.same": "all models do the same on every test row",
+    "curve.reason.worse": "more labels made it worse",
+    "curve.reason.early": "the last doubling brought more than the one before, so that the curve is too early to be "
+    "extended",
+    "chart.curve": "The figure against the number of training rows",
+    "stage.curve": "The learning curve",
+    "stage.curve-quarter": "Learn from a quarter of the rows",
+    "stage.curve-half": "Learn from half of the rows",
+    "stage.curve-all": "Learn from all rows again",
     # cost
     "cost.title": "What it cost",
     "cost.changed": "Weights changed",
@@ -227,8 +335,7 @@ WORDS: dict[str, str] = {
     "without "
     "adapters.",
     "second.none": "There was no second stage: no gradient is left outside of the chosen weights.",
-    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In "
-    "the "
+    "training.folds": "How long to train was chosen by {folds} folds of the training rows, each held out once. In the "
     "mean over them, epoch {best} was best, and epoch {epochs} was the first within one standard error of it: "
     "training "
     "on all rows ended there. The validation loss below is the folds' mean.",
