@@ -255,7 +255,7 @@ class TrainConfig(Section):
 
 
 class RegularizeConfig(Section):
-    """What holds training back toward the base; all of it is off unless it is set. See docs/methods.md."""
+    """What holds training back toward the base; off unless it is set, but for R-Drop on few rows. See docs/methods.md."""
 
     decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="L2-SP: after each step values go this times the rate of the way back to the old ones"
@@ -271,8 +271,11 @@ class RegularizeConfig(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="share of each target that is spread over all classes or tokens, 0 to 1"
     )
-    r_drop: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="weight of the divergence between two passes under dropout, both of which are trained on"
+    r_drop: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="weight of the divergence between two passes under dropout, both of which are trained on; where "
+        "absent 2 for a classification by method sparse on at most 600 rows, without budget.time or budget.memory, and "
+        "else 0",
     )
     average: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the steps, the last ones, over which values are averaged, 0 to 1"
@@ -682,6 +685,10 @@ time, and of each row of a text more is learnt than of its one label.
 HEAD_RATE, MANY_LABELS, HEAD_RATE_OF_MANY = 0.002, 10, 0.005
 """Learning rate of a new head where the configuration gives none: with many labels each has few rows to learn from."""
 
+R_DROP, FEW_ROWS = 2.0, 600
+"""Weight of R-Drop where the configuration gives none, and on how many training rows at most: with few it pays, and the
+second pass that it takes is a matter of a minute or two."""
+
 GENERATION_RATE, GENERATION_RATES = 0.0015, {"relative": 0.015, "random": 0.0125}
 """Learning rate of the chosen weights for generation, by criterion, where the configuration gives none.
 
@@ -765,12 +772,23 @@ class Config(Section):
         """Learning rate of a new head in force; a job has the one that its labels ask for."""
         return HEAD_RATE if self.train.head_rate is None else self.train.head_rate
 
-    def for_labels(self, number: int) -> Config:
-        """What hangs on the number of labels, given in full."""
-        if self.task != "classification" or self.train.head_rate is not None:
-            return self
-        rate = HEAD_RATE if number < MANY_LABELS else HEAD_RATE_OF_MANY
-        return self.model_copy(update={"train": self.train.model_copy(update={"head_rate": rate})})
+    def for_data(self, *, labels: int, rows: int, dropout: bool) -> Config:
+        """What hangs on the data and the base, given in full.
+
+        Args:
+            labels: of a classification.
+            rows: to train on.
+            dropout: whether the base's layers have any.
+        """
+        train, regularize = self.train, self.regularize
+        if self.task == "classification" and train.head_rate is None:
+            rate = HEAD_RATE if labels < MANY_LABELS else HEAD_RATE_OF_MANY
+            train = train.model_copy(update={"head_rate": rate})
+        if regularize.r_drop is None:
+            free = self.budget.time is None and self.budget.memory is None and train.balance != "weights"
+            few = self.task == "classification" and self.method == "sparse" and rows <= FEW_ROWS
+            regularize = regularize.model_copy(update={"r_drop": R_DROP if few and free and dropout else 0.0})
+        return self.model_copy(update={"train": train, "regularize": regularize})
 
     def in_full(self) -> Config:
         """With the rates in force in place of those that are not given."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,34 @@ def test_many_labels_have_a_faster_head(tmp_path: Path, labels: int, rate: float
         config = data.make_config(tmp_path, data={"train": "train.jsonl"}, train={"head_rate": given})
         job = open_job(config, cache=tmp_path / "cache")
         assert job.config.train.head_rate == job.config.head_rate == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "expected"),
+    [
+        ({}, 60, 2.0),
+        ({}, 1500, 0.0),
+        ({"regularize": {"r_drop": 0.5}}, 1500, 0.5),
+        ({"regularize": {"r_drop": 0.0}}, 60, 0.0),
+        ({"method": "full"}, 60, 0.0),
+        ({"train": {"balance": "weights"}}, 60, 0.0),
+        ({"budget": {"time": 0.5}}, 60, 0.0),
+        ({"budget": {"memory": "4GB"}}, 60, 0.0),
+    ],
+)
+def test_few_rows_pass_twice(tmp_path: Path, changes: dict[str, Any], rows: int, expected: float) -> None:
+    tiny_encoder(tmp_path / "base")
+    written = [{"text": f"text {place}", "label": f"label {place % 3}"} for place in range(rows)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in written), encoding="utf-8")
+    splits = {"train": "train.jsonl", "validation": None, "test": None}
+    for dropout in (0.1, 0.0):
+        about = tmp_path / "base" / "config.json"
+        tree = json.loads(about.read_text(encoding="utf-8"))
+        rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout, "classifier_dropout": 0.1}
+        about.write_text(json.dumps(tree | rates), encoding="utf-8")
+        job = open_job(data.make_config(tmp_path, data=splits, **changes), cache=tmp_path / "cache")
+        asked = changes.get("regularize")
+        assert job.config.regularize.r_drop == (expected if dropout or asked else 0.0)
 
 
 def test_generation(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Base:
         architecture: the class that wrote the folder, such as LlamaForCausalLM.
         labels: of the classification head that is in the folder, in the order of its outputs; None without one.
         decoder: reads left to right.
+        dropout: its layers drop something in training.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Base:
     architecture: str
     labels: tuple[str, ...] | None
     decoder: bool
+    dropout: bool
 
 
 def open_base(source: str, *, cache: Path | None = None, progress: Progress | None = None) -> Base:
@@ -74,6 +76,7 @@ def open_base(source: str, *, cache: Path | None = None, progress: Progress | No
         architecture=facts.architecture,
         labels=facts.labels,
         decoder=facts.decoder,
+        dropout=facts.dropout,
     )
 
 

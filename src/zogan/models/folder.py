@@ -38,6 +38,7 @@ class Facts:
     decoder: bool
     labels: tuple[str, ...] | None
     max_length: int
+    dropout: bool
 
 
 def inspect(folder: Path) -> Facts:
@@ -163,7 +164,14 @@ def _facts(folder: Path, raw: Mapping[str, Any]) -> Facts:
     labels = None
     if architecture in heads:
         labels = tuple(str(config.id2label[index]) for index in sorted(config.id2label))
-    return Facts(architecture, decoder, labels, _max_length(folder, config))
+    return Facts(architecture, decoder, labels, _max_length(folder, config), _has_dropout(config))
+
+
+def _has_dropout(config: Any) -> bool:
+    """Whether layers drop something in training, and not the embedding or a head alone, by the names that models use."""
+    rates = {name: rate for name, rate in config.get_text_config().to_dict().items() if "drop" in name}
+    elsewhere = ("emb", "classifier", "summary", "pooler", "layerdrop")
+    return any(type(rate) is float and rate > 0 and not name.startswith(elsewhere) for name, rate in rates.items())
 
 
 def _max_length(folder: Path, config: Any) -> int:

@@ -34,7 +34,7 @@ def head_job(job: Job) -> Job | None:
 
 
 def full_job(job: Job) -> Job | None:
-    """Full fine-tuning on the same loop and rows, at its own rate; None where the protocol does not ask for it."""
+    """Full fine-tuning on the same loop and rows, at its own rate and without R-Drop; None where it is not asked for."""
     if job.config.protocol.against != "full":
         return None
     config = job.config
@@ -44,6 +44,7 @@ def full_job(job: Job) -> Job | None:
         "budget": BudgetConfig(memory=config.budget.memory),
         "lora": LoraConfig(),
         "adapters": AdaptersConfig(),
+        "regularize": config.regularize.model_copy(update={"r_drop": 0.0}),
     }
     return job.under(config.model_copy(update={"method": "full", "train": train, **others}))
 

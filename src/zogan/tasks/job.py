@@ -154,4 +154,5 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
             )
     else:
         task = Generation(base, max_length=limit, progress=progress)
-    return Job(config.for_labels(len(splits.labels)), base, splits, task, cache)
+    whole = config.for_data(labels=len(splits.labels), rows=len(splits.train), dropout=base.dropout)
+    return Job(whole, base, splits, task, cache)

@@ -92,12 +92,20 @@ class Work:
 
 @dataclass(frozen=True)
 class Volumes:
-    """What goes through the model in each phase: the saliency pass, the cache, all epochs, all validations."""
+    """What goes through the model in each phase: the saliency pass, the cache, all epochs, all validations.
+
+    `plain` is all epochs with each row once a step: R-Drop, which passes it twice, is the configured method's alone.
+    """
 
     selection: Volume
     cache: Volume
     training: Volume
+    plain: Volume
     validation: Volume
+
+    def steps(self, config: Config, method: str) -> Volume:
+        """What a method's epochs send through the model."""
+        return self.training if method == config.method else self.plain
 
 
 def form_of(job: Job, model: nn.Module) -> Form:
@@ -129,6 +137,7 @@ def volumes_of(job: Job) -> Volumes:
         for epoch in range(train.epochs)
     ]
     passed_through = [[rows * restraint.passes for rows in batches] for batches in epochs]
+    runs = max(train.folds or 0, 1)
     at_once = Tokens(TOKENS_AT_ONCE)
     # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
     fold_runs = train.folds or 0
@@ -136,7 +145,8 @@ def volumes_of(job: Job) -> Volumes:
     return Volumes(
         selection=volume(job, "train", saliency_batches(job)).times(1 + fold_runs),
         cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
-        training=sum((volume(job, "train", batches) for batches in passed_through), Volume()).times(max(fold_runs, 1)),
+        training=sum((volume(job, "train", batches) for batches in passed_through), Volume()).times(runs),
+        plain=sum((volume(job, "train", batches) for batches in epochs), Volume()).times(runs),
         validation=volume(job, held_out, ordered(lengths[held_out], batch_size(job.config.evaluate))).times(
             train.epochs + len(restraint.points)
         ),
@@ -175,9 +185,9 @@ def work_of(config: Config, form: Form, volumes: Volumes, *, method: str, depth:
     runs = above if cached else form.layers  # in each epoch
     if method == "head":
         features = volumes.cache  # once through the body; the head itself costs nothing beside it
-        head = 6 * form.head * volumes.training.targets + 2 * form.head * volumes.validation.targets
+        head = 6 * form.head * volumes.plain.targets + 2 * form.head * volumes.validation.targets
         return Work(0, forward(form.layers, form, features), head, 0)
-    train, check, chosen = volumes.training, volumes.validation, volumes.selection
+    train, check, chosen = volumes.steps(config, method), volumes.validation, volumes.selection
     steps = forward(runs, form, train) + inputs(above, form, train) + 4 * form.head * train.targets
     if method == "full":
         steps += 2 * sum(form.layers) * train.tokens + 2 * form.head * train.targets

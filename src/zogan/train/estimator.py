@@ -139,14 +139,14 @@ class Estimator:
         load = LOADS * self.calibration.read * sum(info.nbytes for info in headers(self.job.base.folder).values())
         if setting.method == "head":
             return load + self._run(paces["forward"], volumes.cache, number)
-        above = depth if cached else number
-        below = self._run(paces["forward"], volumes.training, number - depth, rest=False) if not cached else 0.0
+        above, training = depth if cached else number, volumes.steps(self.job.config, setting.method)
+        below = self._run(paces["forward"], training, number - depth, rest=False) if not cached else 0.0
         kind = paces[setting.method]
-        steps = self._run(kind, volumes.training, depth if setting.method == "sparse" else number)
+        steps = self._run(kind, training, depth if setting.method == "sparse" else number)
         if setting.method == "sparse":
             steps += below
         if setting.method == "full":
-            steps += kind.optimiser * form.parameters * volumes.training.batches
+            steps += kind.optimiser * form.parameters * training.batches
         check = self._run(paces["forward"], volumes.validation, above)
         before = 0.0
         if setting.method == "sparse":
