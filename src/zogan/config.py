@@ -255,7 +255,7 @@ class TrainConfig(Section):
 
 
 class RegularizeConfig(Section):
-    """What holds training back toward the base; off unless it is set, but for R-Drop on few rows. See docs/methods.md."""
+    """What holds training back toward the base; off unless set, but for R-Drop on few rows. See docs/methods.md."""
 
     decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="L2-SP: after each step values go this times the rate of the way back to the old ones"

@@ -168,7 +168,7 @@ def _facts(folder: Path, raw: Mapping[str, Any]) -> Facts:
 
 
 def _has_dropout(config: Any) -> bool:
-    """Whether layers drop something in training, and not the embedding or a head alone, by the names that models use."""
+    """Whether layers drop something in training, and not the embedding or a head alone, by models' usual names."""
     rates = {name: rate for name, rate in config.get_text_config().to_dict().items() if "drop" in name}
     elsewhere = ("emb", "classifier", "summary", "pooler", "layerdrop")
     return any(type(rate) is float and rate > 0 and not name.startswith(elsewhere) for name, rate in rates.items())

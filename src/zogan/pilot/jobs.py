@@ -34,7 +34,7 @@ def head_job(job: Job) -> Job | None:
 
 
 def full_job(job: Job) -> Job | None:
-    """Full fine-tuning on the same loop and rows, at its own rate and without R-Drop; None where it is not asked for."""
+    """Full fine-tuning on the same loop and rows, at its own rate, without R-Drop; None where it is not asked for."""
     if job.config.protocol.against != "full":
         return None
     config = job.config

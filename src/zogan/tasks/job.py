@@ -155,4 +155,9 @@ def open_job(config: Config, *, cache: Path | None = None, progress: Progress | 
     else:
         task = Generation(base, max_length=limit, progress=progress)
     whole = config.for_data(labels=len(splits.labels), rows=len(splits.train), dropout=base.dropout)
+    if config.regularize.r_drop is None and whole.regularize.r_drop:
+        progress.note(
+            f"{len(splits.train)} training rows are few: each passes twice in a step (R-Drop; regularize.r_drop=0 "
+            "leaves that out)"
+        )
     return Job(whole, base, splits, task, cache)
