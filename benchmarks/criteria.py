@@ -32,6 +32,7 @@ def variant(criterion: str, allocation: str, density: float, **select: Any) -> R
     return {
         "select": {"criterion": criterion, "allocation": allocation, **select},
         "budget": {"depth": "all", "density": density},
+        "regularize": {"r_drop": 0.0},
         "train": {"epochs": 8, "batch_size": 32, "rate": 0.003},
     }
 

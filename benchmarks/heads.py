@@ -26,6 +26,7 @@ WARM = (("normal", 0.005, 0.003), ("normal", 0.002, 0.003), ("normal", 0.002, 0.
 def variant(start: str, head_rate: float, rate: float) -> Row:
     return {
         "budget": {"depth": "all"},
+        "regularize": {"r_drop": 0.0},
         "train": {"head_start": start, "head_rate": head_rate, "epochs": 8, "batch_size": 32, "rate": rate},
     }
 

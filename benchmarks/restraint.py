@@ -21,10 +21,13 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "r_drop": (0.5, 2.0),
 }
 
+NONE = {"r_drop": 0.0}
+"""What few rows have by themselves is left out."""
+
 VARIANTS: dict[str, Row] = {
-    "none": {},
+    "none": {"regularize": NONE},
     **{
-        f"{technique}, {strength:g}": {"regularize": {technique: strength}}
+        f"{technique}, {strength:g}": {"regularize": {**NONE, technique: strength}}
         for technique, strengths in STRENGTHS.items()
         for strength in strengths
     },
