@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -135,6 +135,7 @@ class AliasState(State):
     since: int
 
 
+@runtime_checkable
 class View(Protocol):
     """Where the state is kept. What it gives may be changed, and counts once it is put back."""
 

@@ -199,5 +199,5 @@ def verb(command: Callable[..., None]) -> Callable[..., None]:
     ]
     run.__signature__ = inspect.Signature([*own, *shared])  # type: ignore[attr-defined]
     run.__annotations__ = {one.name: one.annotation for one in (*own, *shared)}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
