@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,12 +108,20 @@ def parse_policy(tree: dict[str, Any], *, where: str) -> Policy:
     """
     try:
         given = {**tree, "may": {**_MAY, **tree["may"]}} if isinstance(tree.get("may"), dict) else tree
-        return Policy.model_validate(given)
+        return Policy.model_validate_json(json.dumps(given, default=_text))
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
         ]
         raise ConfigError("; ".join(faults), where=where) from None
+
+
+def _text(value: Any) -> str:
+    """YAML reads days and times as such."""
+    if isinstance(value, datetime):
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return value.isoformat(timespec="seconds")
+    return f"{value}T00:00:00+00:00" if isinstance(value, date) else str(value)
 
 
 def read_policy(path: Path) -> Policy:

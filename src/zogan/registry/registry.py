@@ -252,6 +252,18 @@ class Registry:
         with self._looking() as connection:
             return lineage.find(connection, patch)
 
+    def knows(self, patch: str) -> bool:
+        """Whether a patch, by its whole digest, is in the registry."""
+        with self._looking() as connection:
+            return Tables(connection).patch(patch) is not None
+
+    def evidence(self, patch: PatchState) -> Event | None:
+        """The evaluation of a patch that counts."""
+        if patch.evidence is None:
+            return None
+        with self._looking() as connection:
+            return log.event_of(connection, patch.evidence.number)
+
     def aliases(self) -> list[AliasState]:
         """All aliases, by name."""
         with self._looking() as connection:

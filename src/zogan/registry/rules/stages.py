@@ -116,9 +116,7 @@ def waive(event: Event, body: Waived, view: View) -> None:
     if {body.clause, unmet[body.clause]} & set(policy.never_waived):
         raise RefusedError(f"the policy never lets {body.clause!r} be waived")
     if not event.at < body.until <= _later(event.at, policy.waiver_days):
-        raise RefusedError(
-            f"a waiver holds for {policy.waiver_days} days at most, and its end, {body.until}, lies elsewhere"
-        )
+        raise RefusedError(f"a waiver ends within {policy.waiver_days} days, and {body.until} does not lie there")
     waiver = Waiver(
         number=event.number,
         clause=body.clause,
