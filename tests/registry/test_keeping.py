@@ -83,7 +83,7 @@ def test_a_copy_comes_back_as_it_was(here: Team, tmp_path: Path) -> None:
 
 
 HARMS = {
-    "byte": "event 4",
+    "byte": "event [45]",
     "line gone": "event 4: does not follow on",
     "last line gone": "and its head is 7:",
     "file": "is not what it was",

@@ -113,7 +113,7 @@ def test_a_stranger_signs_nothing(here: Team, tmp_path: Path) -> None:
     from zogan.registry.identity import create
 
     stranger = create(tmp_path / "stranger.pem", "correct horse battery")
-    with pytest.raises(RefusedError, match="is not enrolled. An owner enrols"):
+    with pytest.raises(RefusedError, match=r"is not enrolled\. An owner enrols"):
         here.registry.rule(Policy(), "mine", identity=stranger, at=here.now())
 
 

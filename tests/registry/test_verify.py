@@ -274,6 +274,21 @@ def test_signatures_that_were_checked_here_are_not_checked_again(alone: Team) ->
     assert alone.registry.verify(full=True, processes=1).signatures == 8
 
 
+def test_only_what_is_new_is_read(alone: Team) -> None:
+    digest = alone.approved(1)
+    assert alone.registry.verify(new=True).events == 7  # nothing was verified here before
+    alone.promote(digest)
+    again = alone.registry.verify(new=True)
+    assert (again.events, again.signatures, again.faults) == (1, 1, [])
+    alone.registry.close()
+    tamper(alone.folder, "UPDATE events SET signature = zeroblob(64) WHERE number = 8")
+    with Registry(str(alone.folder / "registry.db"), memory=alone.folder / "heads.json", unproved=True) as registry:
+        assert any("signature" in one.what for one in registry.verify(new=True).faults)
+    tamper(alone.folder, "UPDATE events SET payload = zeroblob(9) WHERE number = 7")
+    with Registry(str(alone.folder / "registry.db"), memory=alone.folder / "heads.json", unproved=True) as registry:
+        assert any(one.number == 7 for one in registry.verify(new=True).faults)
+
+
 def test_several_processes_find_the_same(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from zogan.registry import signatures
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from zogan.errors import ConfigError, IntegrityError
 
@@ -128,7 +128,7 @@ def _digest(content: bytes | Path) -> str:
         return _hash(stream)
 
 
-def _hash(stream: BinaryIO) -> str:
+def _hash(stream: Any) -> str:
     sha = hashlib.sha256()
     while chunk := stream.read(_CHUNK):
         sha.update(chunk)

@@ -239,17 +239,20 @@ class Event(Part):
     @property
     def blobs(self) -> Blobs:
         """The files that it names."""
-        return getattr(self.body, "blobs", {})
+        found: Blobs = self.body.__dict__.get("blobs", {})
+        return found
 
     @property
     def patch(self) -> str | None:
         """The patch that it is about."""
-        return getattr(self.body, "patch", None)
+        found: str | None = self.body.__dict__.get("patch")  # getattr of what is not there is slow in a model
+        return found
 
     @property
     def alias(self) -> str | None:
         """The alias that it moves."""
-        return getattr(self.body, "alias", None)
+        found: str | None = self.body.__dict__.get("alias")
+        return found
 
     def shown(self) -> dict[str, Any]:
         """For machines."""

@@ -38,7 +38,7 @@ from zogan.registry.remembered import Remembered
 from zogan.registry.rules import RefusedError
 from zogan.registry.state import AliasState, PatchState, Person
 from zogan.registry.tensors import put_list
-from zogan.registry.verify import Verified, verify
+from zogan.registry.verify import Verified, verify, verify_new
 
 
 class Registry:
@@ -353,6 +353,7 @@ class Registry:
         self,
         *,
         written_down: Head | None = None,
+        new: bool = False,
         full: bool = False,
         files: bool = True,
         processes: int = 1,
@@ -362,6 +363,7 @@ class Registry:
 
         Args:
             written_down: a head that was kept elsewhere.
+            new: read only what came since everything was last verified here; all, where nothing was.
             full: check the signatures too that were checked here before.
             files: hash the blobs.
             processes: that check signatures.
@@ -369,6 +371,11 @@ class Registry:
         """
         memory = self._remembered
         proved = None if memory is None or full else memory.proved
+        if new and proved is not None and written_down is None:
+            found = verify_new(self.database, proved)
+            if found and found.head is not None and memory is not None:
+                memory.keep(found.head)
+            return found
         found = verify(
             self.database,
             self.blobs if files else None,

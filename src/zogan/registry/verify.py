@@ -15,13 +15,13 @@ from zogan.registry.blobs import Blobs
 from zogan.registry.compare import compared
 from zogan.registry.database import Database
 from zogan.registry.envelope import Signed
-from zogan.registry.event import ORIGIN, Begun, Event, parse
+from zogan.registry.event import ORIGIN, Begun, Enrolled, Event, parse
 from zogan.registry.identity import keyid_of
 from zogan.registry.log import Head
-from zogan.registry.projection import entry
+from zogan.registry.projection import Tables, entry
 from zogan.registry.rules import RefusedError, advance
 from zogan.registry.signatures import Signatures
-from zogan.registry.state import Memory
+from zogan.registry.state import Memory, Person
 
 MOST = 200
 """Faults that are told one by one."""
@@ -100,6 +100,33 @@ def verify(
     return found
 
 
+def verify_new(database: Database, proved: Head) -> Verified:
+    """Read only what came behind a head that was proved before: hashes, signatures, and what events are found by.
+
+    The rules, the tables and the files are left to `verify`.
+
+    Args:
+        database: of the registry.
+        proved: the head.
+    """
+    found = Verified()
+    try:
+        with database.reading() as connection, Signatures(1, found.add) as signatures:
+            if not _leads(connection, proved):
+                found.add(proved.number, f"is not that of the head that was proved before, {str(proved)[:24]}…")
+            reader = _Reader(found, signatures, None)
+            reader.last, reader.started, reader.ruled = proved, True, False
+            reader.keys = {one.keyid: one.public for one in Tables(connection).people().values() if _own(one)}
+            for row in _rows(connection, behind=proved.number):
+                reader.take(row)
+            signatures.done()
+            found.signatures, found.head = signatures.checked, reader.last
+            _triggers(connection, found)
+    except DBAPIError as error:
+        found.add(None, f"the database cannot be read: {' '.join(str(error.orig).split())}")
+    return found
+
+
 class _Reader:
     """The log, event by event."""
 
@@ -112,6 +139,7 @@ class _Reader:
         self.lists: dict[str, int] = {}
         self.keys: dict[str, str] = {}
         self.started = False
+        self.ruled = True
         self.hashes: dict[int, str] = {}
 
     def take(self, row: Any) -> None:
@@ -172,13 +200,12 @@ class _Reader:
 
     def _ruled(self, event: Event) -> None:
         try:
-            if event.number == 1 or self.memory.policies:
+            if self.ruled and (event.number == 1 or self.memory.policies):
                 advance(event, self.memory)
         except RefusedError as refused:
             self.found.add(self.last.number, f"the rules do not permit it: {refused.what}")
-        public = getattr(event.body, "public", None)
-        if event.body.kind == "enrol" and public is not None:
-            self.keys[keyid_of(bytes.fromhex(public))] = public
+        if isinstance(event.body, Enrolled):
+            self.keys[keyid_of(bytes.fromhex(event.body.public))] = event.body.public
 
 
 def _read(
@@ -222,7 +249,12 @@ def _read(
             progress.advance(count)
 
 
-def _rows(connection: Connection) -> Iterator[Any]:
+def _own(person: Person) -> bool:
+    """Whether a key has the keyid that names it."""
+    return keyid_of(bytes.fromhex(person.public)) == person.keyid
+
+
+def _rows(connection: Connection, behind: int = 0) -> Iterator[Any]:
     log, index = tables.events.c, tables.entries.c
     query = (
         select(
@@ -239,6 +271,7 @@ def _rows(connection: Connection) -> Iterator[Any]:
             index.alias,
         )
         .select_from(tables.events.outerjoin(tables.entries, log.number == index.number))
+        .where(log.number > behind)
         .order_by(log.number)
     )
     yield from connection.execution_options(yield_per=2000).execute(query)

@@ -30,6 +30,9 @@ def verify(
             "--head", metavar="HEAD", help="A head that you kept elsewhere.", show_default="the last seen here"
         ),
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only what came since the last whole check here, without tables and files.")
+    ] = False,
     full: Annotated[
         bool, typer.Option("--full", help="Check again the signatures that were checked here before.")
     ] = False,
@@ -47,6 +50,7 @@ def verify(
     with place.open(unproved=True) as registry:
         found = registry.verify(
             written_down=None if line is None else Head.parse(line),
+            new=new,
             full=full,
             files=files,
             processes=processes or os.cpu_count() or 1,
