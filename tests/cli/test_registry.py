@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from commands import failure, printed_json, printed_text
 from judged_run import configured, judge_again, write_judged
 from people import START, later
 from postgresql import served
 from zogan.cli.app import run
+from zogan.cli.console import Console
+from zogan.cli.registry.candidate import bring
+from zogan.config import load_config
+from zogan.report import write
+from zogan.run import Run
 
 PASSPHRASE = "correct horse battery"
 
@@ -322,3 +328,47 @@ def test_a_change_is_found_at_the_command_line(begun: Desk) -> None:
     assert "the file is not what it was" in found["faults"][0]["what"]
     assert run(["registry", "verify", "-q"]) == 4
     assert "NOT whole" in desk.capsys.readouterr().out
+
+
+def test_a_pilot_brings_its_patch_once(begun: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = begun
+    monkeypatch.setattr("zogan.cli.registry.candidate.now", lambda: later(desk.at, minutes=1))
+    folder = write_judged(desk.folder / "piloted", 5)
+    config = load_config(desk.folder / "zogan.yaml")
+    before = desk.does("eva", "head")["event"]
+
+    def brought() -> str:
+        with Console() as console:
+            bring(Run(folder), config, desk.folder / "zogan.yaml", console)
+        return desk.capsys.readouterr().err
+
+    monkeypatch.delenv("ZOGAN_PASSPHRASE")
+    assert "registry: not added: nothing unlocks your key without asking. By hand: zogan registry add" in brought()
+    monkeypatch.setenv("ZOGAN_PASSPHRASE", PASSPHRASE)
+    told = brought()
+    assert f"registry: event {before + 1:,}: " in told
+    assert "is evaluated: accepted" in told
+    assert brought() == ""
+    (folder / "report.html").write_text("<p>anew</p>")
+    assert brought() == ""
+    assert desk.does("eva", "head")["event"] == before + 2
+    desk.sit("otto")
+    other = write_judged(desk.folder / "other", 6)
+    folder = other
+    assert "Otto (operator) may not add" in brought()
+
+
+def test_a_waiver_shows_in_the_report(begun: Desk) -> None:
+    desk, folder = begun, begun.folder / "run"
+    patch = desk.does("eva", "show")["patches"][0]["digest"]
+    path = folder / "zogan.yaml"
+    named = {"registry": {"url": str(desk.folder / "registry.db"), "blobs": str(desk.folder / "blobs")}}
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **named}))
+    write(folder, "en")
+    assert "Waived before" not in (folder / "report.html").read_text()
+    words = ("--owner", "Ravi", "--until", "2026-05-01", "--reason", "<b>new</b> machines")
+    desk.does("olga", "waive", patch, "limit:peak_bytes", *words)
+    write(folder, "en")
+    line = "Waived before 2026-05-02: limit:peak_bytes. Ravi answers for it: &lt;b&gt;new&lt;/b&gt; machines"
+    assert line in (folder / "report.html").read_text()
+    assert "2026-05-02 より前は免除" in (folder / "report.ja.html").read_text()
