@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from judged_run import judge_again, write_judged
 from people import Team, later, team
 from zogan.errors import IntegrityError
+from zogan.registry.event import Event
 from zogan.registry.policy import Policy
 from zogan.registry.rules import RefusedError
 
@@ -45,12 +47,13 @@ def test_who_moves_an_alias_second_is_told(here: Team) -> None:
     seen = here.registry.alias("support/production")
     here.promote(second)
     before = here.registry.head()
-    for act in (
+    acts: tuple[Callable[[], Event], ...] = (
         lambda: here.registry.promote(
             here.registry.find(third), "support/production", instead=first, identity=here.operator, at=here.now()
         ),
         lambda: here.registry.roll_back(seen, None, "fails", identity=here.operator, at=here.now()),
-    ):
+    )
+    for act in acts:
         with pytest.raises(RefusedError, match=f"stands for {second[:12]}, not for {first[:12]}, as was thought"):
             act()
     assert here.registry.head() == before

@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
     """YAML reads days and times as such."""
     if isinstance(value, datetime):
         value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return value.isoformat(timespec="seconds")
+        return str(value.isoformat(timespec="seconds"))
     return f"{value}T00:00:00+00:00" if isinstance(value, date) else str(value)
 
 
