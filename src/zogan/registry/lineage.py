@@ -21,6 +21,9 @@ SHORTEST = 4
 NAMED = 12
 """Digits of a digest that are shown."""
 
+_FEW = 64
+"""Lists of tensors that are asked one by one."""
+
 
 @dataclass(frozen=True)
 class Life:
@@ -233,10 +236,15 @@ def touching(connection: Connection, tensor: str, *, limit: int, before: int | N
     keys: Sequence[str] = connection.execute(select(lists.list).where(lists.tensor == tensor)).scalars().all()
     if not keys:
         raise RegistryError(f"no patch touches {tensor!r}", todo=_similar(connection, tensor))
-    query = select(at.document).where(at.tensors.in_(select(lists.list).where(lists.tensor == tensor)))
+    query = select(at.number, at.document).order_by(at.number.desc()).limit(limit)
     query = query if before is None else query.where(at.number < before)
-    rows = connection.execute(query.order_by(at.number.desc()).limit(limit)).scalars()
-    return [read(PatchState, row) for row in rows]
+    if len(keys) > _FEW:
+        wanted = query.where(at.tensors.in_(select(lists.list).where(lists.tensor == tensor)))
+        rows = list(connection.execute(wanted))
+    else:  # the newest of each list, through the index, whatever patches it has
+        rows = [row for key in keys for row in connection.execute(query.where(at.tensors == key))]
+    newest = sorted(rows, key=lambda row: -row.number)[:limit]
+    return [read(PatchState, row.document) for row in newest]
 
 
 def touched(connection: Connection, key: str) -> frozenset[str]:
@@ -248,7 +256,12 @@ def touched(connection: Connection, key: str) -> frozenset[str]:
 def _moves(connection: Connection, alias: str, at: str, limit: int) -> list[int]:
     """Events that moved an alias up to a time, the newest first."""
     entries = tables.entries.c
-    query = select(entries.number).where(entries.alias == alias, entries.at <= at)
+    # Times rise with numbers: the last event up to the time bounds the search, however often the alias moved since.
+    last = select(entries.number).where(entries.at <= at).order_by(entries.at.desc(), entries.number.desc()).limit(1)
+    bound = connection.execute(last).scalar()
+    if bound is None:
+        return []
+    query = select(entries.number).where(entries.alias == alias, entries.number <= bound)
     return list(connection.execute(query.order_by(entries.number.desc()).limit(limit)).scalars())
 
 
