@@ -88,4 +88,4 @@ def team(folder: Path, url: str | None = None, policy: Policy | None = None) -> 
     registry.enrol("Eva", keys["engineer"].public, ("engineer",), identity=keys["owner"], at=START)
     registry.enrol("Ravi", keys["reviewer"].public, ("reviewer",), identity=keys["owner"], at=START)
     registry.enrol("Otto", keys["operator"].public, ("operator",), identity=keys["owner"], at=START)
-    return Team(registry, folder=folder, **keys)
+    return Team(registry, keys["owner"], keys["engineer"], keys["reviewer"], keys["operator"], folder)
