@@ -99,12 +99,12 @@ class Added(Part):
 class ClauseSaid(Part):
     """What a verdict says of one clause."""
 
-    kind: Literal["claim", "slice", "limit"]
+    kind: Literal["claim", "slice", "external", "limit", "probe"]
     name: str
     outcome: Literal["accepted", "rejected", "undecided"]
 
     def named(self) -> str:
-        """As people name it: claim, slice:NAME, limit:NAME."""
+        """As people name it: claim, slice:NAME, external:NAME, limit:NAME, probe:NAME."""
         return "claim" if self.kind == "claim" else f"{self.kind}:{self.name}"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.protocol import looks
 from zogan.evaluate.verdict.judge import Costs, judge
 from zogan.evaluate.verdict.terms import Terms, freeze_of, standing_of, terms_of
@@ -81,6 +82,8 @@ def evidence(folder: Path, blobs: Blobs) -> Evaluated:
 
 def _paths(folder: Path, terms: Terms) -> dict[str, Path]:
     found = {what: folder / name for what, name in _FILES.items()}
+    if (probes := folder / "probes.json").is_file():
+        found["probes"] = probes
     frozen = freeze_of(folder, terms)
     if frozen is not None:
         found["lock"] = frozen
@@ -100,6 +103,7 @@ def _judged(folder: Path, terms: Terms, verdict: Verdict, density: float, patch_
         standing_of(folder, terms, verdict.patch),
         patch=verdict.patch,
         test=verdict.test,
+        probes=_probes(folder / "probes.json", verdict.patch),
     )
     told: dict[str, Any] = {"sentences": True, "standing": {"looks"}}
     if again.model_dump(exclude=told) != verdict.model_dump(exclude=told):
@@ -108,6 +112,12 @@ def _judged(folder: Path, terms: Terms, verdict: Verdict, density: float, patch_
             where=str(folder / "verdict.json"),
             todo="Run `zogan verdict`, then `zogan report`, and bring it again",
         )
+
+
+def _probes(path: Path, patch: str) -> Probes | None:
+    """What was found in the patch; None where none, or another, was looked at."""
+    found = Probes.load(path) if path.is_file() else None
+    return found if found is not None and found.patch == patch else None
 
 
 def _said(reason: Reason) -> str:
