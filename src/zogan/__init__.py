@@ -23,12 +23,14 @@ if TYPE_CHECKING:
         remove_patch,
         verify_export,
     )
+    from zogan.registry import Registry
     from zogan.sparse.attach import attach, detach
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Patch",
+    "Registry",
     "attach",
     "check_labels",
     "compare_runs",
@@ -53,6 +55,7 @@ __all__ = [
 # packages too: imported above, the functions hold the names for good, and `from zogan.select.… import …` works on.
 _LATE = {
     "Patch": "zogan.patch",
+    "Registry": "zogan.registry",
     "attach": "zogan.sparse.attach",
     "compose_patches": "zogan.patch",
     "detach": "zogan.sparse.attach",

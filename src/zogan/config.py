@@ -665,6 +665,18 @@ class SearchConfig(Section):
         return self.trials if self.trials is not None or self.minutes is not None else 20
 
 
+class RegistryConfig(Section):
+    """Where patches, events and decisions are kept; see docs/registry.md."""
+
+    url: str | None = Field(
+        None, description="a SQLite file, or postgresql://… that several people share; no registry where absent"
+    )
+    blobs: str | None = Field(
+        None, description="a folder, or s3://BUCKET/PREFIX, for files; beside the SQLite file where absent"
+    )
+    identity: Path | None = Field(None, description="your key; the one in your settings' folder where absent")
+
+
 METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
 """Learning rate of each method where the configuration gives none."""
 
@@ -725,6 +737,7 @@ class Config(Section):
     probes: ProbesConfig = ProbesConfig()
     cost: CostConfig = CostConfig()
     search: SearchConfig = SearchConfig()
+    registry: RegistryConfig = RegistryConfig()
     language: Literal["en", "ja"] = Field("en", description="of report.html (both are always written)")
     output: Path = Field(Path("runs/first"), description="the run's folder")
 
@@ -1018,7 +1031,21 @@ def _resolve(config: Config, folder: Path) -> Config:
     search = config.search.model_copy(update={"folder": absolute(config.search.folder)})
     protocol = config.protocol.model_copy(update={"patch": absolute(config.protocol.patch)})
     found = {"data": data, "model": model, "protocol": protocol, "search": search, "output": absolute(config.output)}
-    return config.model_copy(update={**found, "probes": _probes(config.probes, absolute)})
+    registry = _registry(config.registry, folder)
+    return config.model_copy(update={**found, "probes": _probes(config.probes, absolute), "registry": registry})
+
+
+def _registry(given: RegistryConfig, folder: Path) -> RegistryConfig:
+    """With the paths among its places taken from `folder`."""
+    found: dict[str, Any] = {}
+    if given.url is not None:
+        url = given.url.removeprefix("sqlite:///")
+        found["url"] = url if "://" in url else f"sqlite:///{folder / Path(url).expanduser()}"
+    if given.blobs is not None:
+        found["blobs"] = given.blobs if "://" in given.blobs else str(folder / Path(given.blobs).expanduser())
+    if given.identity is not None:
+        found["identity"] = folder / given.identity.expanduser()
+    return given.model_copy(update=found)
 
 
 def _probes(given: ProbesConfig, absolute: Callable[[Path | None], Path | None]) -> ProbesConfig:

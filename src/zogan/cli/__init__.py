@@ -9,7 +9,7 @@ from collections.abc import Sequence
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave with its exit code.
 
-    0 done, 1 a fault, 2 bad input, 3 not accepted (--gate), 4 an integrity check, 130 Ctrl-C.
+    0 done, 1 a fault, 2 bad input, 3 not accepted (--gate) or refused by the policy, 4 an integrity check, 130 Ctrl-C.
     """
     from zogan.cli.app import run
 

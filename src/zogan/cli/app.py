@@ -23,6 +23,7 @@ from zogan.cli import (
     pilot,
     probe,
     protocol,
+    registry,
     report,
     search,
     select,
@@ -36,7 +37,7 @@ app = typer.Typer(
     help="Tune a foundation model by replacing a small share of its weights, prove it on your own data, and take it "
     "back bit for bit.",
     epilog="Exit codes: 0 done, 1 a fault in the program, 2 bad input or configuration, 3 not accepted "
-    "(--gate), 4 an integrity check failed, 130 interrupted.",
+    "(--gate) or refused by the policy, 4 an integrity check failed, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -78,6 +79,7 @@ for _verb in (
     report,
     mlflow,
     patch,
+    registry,
 ):
     _verb.register(app)
 

@@ -44,6 +44,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     from zogan.cli.figures import external_tables, figures_table, figures_tree
     from zogan.cli.looks import counted
     from zogan.cli.probed import probed
+    from zogan.cli.registry.candidate import bring
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
     from zogan.report.curve import sentence as said_of
@@ -53,6 +54,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
 
     looked = counted(path, config, "pilot", console)
     run = run_all(config, progress=console, looked=looked, beside=path.resolve().parent)
+    bring(run, config, path, console)
     record, words = read(run.folder), Words("en")
     verdict = record.verdict
     sentence, *clauses = verdict_shown(verdict, "en")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial as bound
 from pathlib import Path
 from typing import Any, Literal
@@ -336,7 +337,9 @@ def _report(run: Run, job: Job, progress: Progress) -> None:
     record = read(run.folder)
     costs = {**record.costs, "stages": record.stages}
     files = {path.name: path for path in inputs(run.folder)}
-    read_by_all = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}
+    read_by_all: dict[str, Any] = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}
+    if record.waivers:
+        read_by_all["waivers"] = [asdict(one) for one in record.waivers]
     progress.start("report", len(found))
     for done, one in enumerate(found, 1):
         run.stage(

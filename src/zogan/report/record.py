@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -21,6 +21,9 @@ from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.patch.places import Places, locate_changes
 from zogan.report.metrics import Metric
+
+if TYPE_CHECKING:
+    from zogan.registry.waived import WaivedClause
 
 _STAGES = {
     "data.json": "zogan pilot",
@@ -65,6 +68,7 @@ class Record:
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
+        waivers: clauses that the registry has set aside for the patch.
     """
 
     folder: Path
@@ -93,6 +97,7 @@ class Record:
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
+    waivers: tuple[WaivedClause, ...] = ()
 
     @property
     def stages(self) -> dict[str, Mapping[str, Any]]:
@@ -121,9 +126,10 @@ def read(folder: Path) -> Record:
         )
     lines = _lines(folder / "metrics.jsonl")
     patch = Patch.load(folder / "patch.safetensors")
+    config = _config(folder)
     return Record(
         folder=folder,
-        config=_config(folder),
+        config=config,
         data=_json(folder / "data.json"),
         costs=_json(folder / "costs.json"),
         evaluation=evaluation,
@@ -148,6 +154,7 @@ def read(folder: Path) -> Record:
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
+        waivers=_waivers(config, patch.digest),
     )
 
 
@@ -168,6 +175,14 @@ def _curve(path: Path, patch: str) -> Curve | None:
     """None where it is of other rows than those of the patch."""
     found = Curve.load(path) if path.is_file() else None
     return found if found is not None and found.patch == patch else None
+
+
+def _waivers(config: Config, patch: str) -> tuple[WaivedClause, ...]:
+    if config.registry.url is None:
+        return ()
+    from zogan.registry.waived import waived
+
+    return waived(config.registry, patch)
 
 
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -280,7 +280,8 @@ def selection_digest(selection: Selection) -> str:
 def config_digest(config: Config) -> str:
     """SHA-256 of the options that change what is trained: not the places of files, nor how the run is watched."""
     tree: dict[str, Any] = config.model_dump(
-        mode="json", exclude={"output", "language", "evaluate", "data", "model", "protocol", "probes", "cost", "search"}
+        mode="json",
+        exclude={"output", "language", "evaluate", "data", "model", "protocol", "probes", "cost", "search", "registry"},
     )
     for key in ("checkpoint_seconds", "cache_memory"):
         tree["train"].pop(key)

@@ -125,6 +125,7 @@ WORDS: dict[str, str] = {
     "standing.rows": "The test rows are others than when it was frozen: {added} were added, {removed} removed.",
     "standing.order": "The test rows stand in another order than when it was frozen.",
     "standing.slice": "Other test rows than when it was frozen belong to {name}.",
+    "waived": "Waived before {until}: {clause}. {owner} answers for it: {reason}",
     "standing.looks": "Looks at these test rows since a protocol was frozen: {looks}.",
     # before and after
     "figures.title": "Before and after",

@@ -121,6 +121,7 @@ WORDS: dict[str, str] = {
     "standing.rows": "評価データが凍結時と異なります（追加{added}件、削除{removed}件）。",
     "standing.order": "評価データの並び順が凍結時と異なります。",
     "standing.slice": "{name} に含まれる評価データが凍結時と異なります。",
+    "waived": "{until} より前は免除：{clause}（責任者 {owner}、理由：{reason}）",
     "standing.looks": "凍結後にこの評価データで測定した回数：{looks}回",
     # before and after
     "figures.title": "変更前と変更後の比較",

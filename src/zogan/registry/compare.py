@@ -1,0 +1,90 @@
+"""The tables against the state that the log leads to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+from zogan.registry import tables
+from zogan.registry.candidate import dumps
+from zogan.registry.projection import columns
+from zogan.registry.state import Memory, State
+
+
+def compared(connection: Connection, memory: Memory, events: int) -> Iterator[str]:
+    """Where the tables say something else than the log.
+
+    Args:
+        connection: to the tables.
+        memory: what the log leads to.
+        events: that it has.
+    """
+    count = connection.execute(select(func.count()).select_from(tables.entries)).scalar()
+    if count != events:
+        yield f"entries: {count:,} rows for {events:,} events"
+    documents: list[tuple[Table, Mapping[Any, Any]]] = [
+        (tables.people, {one.keyid: (one.keyid, one.model_dump_json()) for one in memory.people().values()}),
+        (tables.policies, {number: (number, one.model_dump_json()) for number, one in memory.policies.items()}),
+        (tables.aliases, {name: (name, _document(one)) for name, one in memory.aliases.items()}),
+        (tables.standings, {key: (*key, number) for key, number in memory.standings.items()}),
+    ]
+    for table, wanted in documents:
+        yield from _table(connection, table, wanted)
+    seen = 0
+    for row in connection.execution_options(yield_per=2000).execute(select(tables.patches)):
+        patch = memory.patches.get(row.digest) if isinstance(row.digest, str) else None
+        seen += patch is not None
+        if patch is None or tuple(row) != tuple(columns(patch).values()):
+            yield f"patches: {str(row.digest)[:12]} is not what the log says"
+    if seen != len(memory.patches):
+        yield f"patches: {len(memory.patches) - seen:,} that the log has are missing"
+    yield from _lists(connection, {one.tensors for one in memory})
+
+
+def _table(connection: Connection, table: Table, wanted: Mapping[Any, Any]) -> Iterator[str]:
+    keys = len(table.primary_key.columns)
+    there = set()
+    for row in connection.execute(select(table)):
+        key = row[0] if keys == 1 else tuple(row[:keys])
+        if wanted.get(key) != tuple(row):
+            yield f"{table.name}: {key} is not what the log says"
+        else:
+            there.add(key)
+    for key in wanted.keys() - there:
+        yield f"{table.name}: {key} is missing or changed"
+
+
+def _lists(connection: Connection, wanted: set[str]) -> Iterator[str]:
+    """Each list of tensors has the SHA-256 that names it."""
+    at = tables.tensors.c
+    query = select(at.list, at.tensor).order_by(at.list, at.tensor)
+    names: list[str] = []
+    current: Any = None
+    left = set(wanted)
+
+    def closed() -> Iterator[str]:
+        if current is None:
+            return
+        texts = all(isinstance(one, str) for one in names)
+        if not texts or hashlib.sha256(dumps(sorted(names))).hexdigest() != current:
+            yield f"tensors: the list {str(current)[:12]} is not what its hash says"
+        elif current in left:
+            left.remove(current)
+        else:
+            yield f"tensors: the list {current[:12]} belongs to no patch"
+
+    for row in connection.execution_options(yield_per=5000).execute(query):
+        if row.list != current:
+            yield from closed()
+            current, names = row.list, []
+        names.append(row.tensor)
+    yield from closed()
+    for one in sorted(left - {hashlib.sha256(dumps([])).hexdigest()}):
+        yield f"tensors: the list {one[:12]} is missing or changed"
+
+
+def _document(state: State) -> str:
+    return state.model_dump_json()
