@@ -1,0 +1,108 @@
+"""From figures to an answer, with its reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zogan.evaluate.applicability.result import Answer, Told
+
+Figures = Mapping[str, Told]
+Answered = tuple[Answer, str]
+
+SMALL_ERROR = 0.02
+"""Share of rows that a head alone gets wrong, beyond labels in doubt, at which nothing is left to gain."""
+
+MORE_ROWS = 0.02
+"""Gain of twice the rows, a share of rows, from which on it decides. benchmarks/applicability.py: 0.14 and 0.05 on
+banking77 at 3 and 10 rows a class, where more rows did more than any tuning; 0.00 on tweets, where they did not."""
+
+REACH = 0.02
+"""Lead of all layers over the last one, a share of rows, from which on tuning pays. benchmarks/applicability.py: 0.03
+and 0.05 on tweets, where tuning brought 0.08 and 0.09; below 0 on banking77 at 3 and 10 rows a class."""
+
+REACH_NATS = 0.05
+"""Fall of the loss on an answer by training rows shown before it, nats a token, from which on tuning pays."""
+
+SPREAD = 0.15
+"""Share of the squared gradient in the top 1 % of the weights under which a small share of them does too little."""
+
+
+def of_classes(figures: Figures) -> Answered:
+    """For a classification.
+
+    Args:
+        figures: `head`, `neighbour`, `chance`, `layers`, `reach`, `headroom`, `top_1`; `more_rows` where it is known.
+    """
+    head, chance, reach, headroom = (figures[name] for name in ("head", "chance", "reach", "headroom"))
+    more = figures.get("more_rows")
+    if all(_low(figures[name]) <= chance.value for name in ("head", "neighbour", "layers")):
+        return "not_enough_data", (
+            f"no row's label can be told from the others: a head is right on {_percent(head)}, the nearest row on "
+            f"{_percent(figures['neighbour'])}, all layers on {_percent(figures['layers'])}, and the commonest class "
+            f"alone on {_percent(chance)}. More rows, or labels that say more, come first"
+        )
+    if headroom.value <= SMALL_ERROR:
+        return "not_needed", (
+            f"a head on the base as it is has {_percent(head)} of held-out rows right, and {_points(headroom)} are "
+            "left to gain once labels in doubt are set aside: fit a head alone (method: head)"
+        )
+    if more is not None and more.value >= MORE_ROWS and more.value > reach.value:
+        return "not_enough_data", (
+            f"twice the training rows would bring a head alone {_points(more)}, and what lies within tuning's reach is "
+            f"{_points(reach)}: label more rows first"
+        )
+    if reach.value < REACH:
+        return "adapters_or_full", (
+            f"{_points(headroom)} are left to gain, but the base's layers hold only {_points(reach)} that its last "
+            "does not show, and more rows bring little: a small change is unlikely to do"
+        )
+    return _by_spread(
+        figures,
+        f"the base's layers hold {_points(reach)} more than a head on the last one reads, of {_points(headroom)} that "
+        "are left to gain",
+    )
+
+
+def of_texts(figures: Figures) -> Answered:
+    """For a generation.
+
+    Args:
+        figures: `loss`, `shown`, `reach`, `top_1`.
+    """
+    loss, shown, reach = (figures[name] for name in ("loss", "shown", "reach"))
+    fall = f"from {loss.value:.2f} to {shown.value:.2f} nats a token"
+    if _low(reach) <= 0:
+        if loss.value <= REACH_NATS:
+            return "not_needed", f"the base's loss on held-out answers is {loss.value:.3f} nats a token already"
+        return "not_enough_data", (
+            f"training rows that are shown before a prompt do not help with its answer ({fall}): these rows say too "
+            "little of one another"
+        )
+    if reach.value < REACH_NATS:
+        return "not_needed", (
+            f"training rows that are shown before a prompt change the loss on its answer only {fall}: the base answers "
+            "so already"
+        )
+    return _by_spread(figures, f"training rows that are shown before a prompt take the loss on its answer {fall}")
+
+
+def _by_spread(figures: Figures, why: str) -> Answered:
+    top = figures["top_1"]
+    if top.value < SPREAD:
+        return "adapters_or_full", (
+            f"{why}; but the gradient is spread: the top 1 % of the weights hold {_percent(top)} of its square, so "
+            "that a small share of them does little"
+        )
+    return "suited", f"{why}; and the top 1 % of the weights hold {_percent(top)} of the squared gradient"
+
+
+def _low(figure: Told) -> float:
+    return figure.value if figure.low is None else figure.low
+
+
+def _percent(figure: Told) -> str:
+    return f"{100 * figure.value:.1f} %"
+
+
+def _points(figure: Told) -> str:
+    return f"{100 * figure.value:.1f} points"
