@@ -14,20 +14,23 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import curves
 import development
-from methods import Row, merged
+import zogan
+from methods import Row, merged, read, write
 from zogan.config import parse_config
 from zogan.data.batch import batch_size
 from zogan.environment import environment
+from zogan.evaluate.applicability.result import IN_WORDS
 from zogan.pilot import HEAD_ONLY
 from zogan.tasks import open_job
 
@@ -45,24 +48,204 @@ SETTINGS: dict[str, tuple[Make, int]] = {
 }
 """Name to what draws its rows, and how many (of a classification: a class)."""
 
+
+LARGER = {"banking77-3": "banking77-10", "banking77-10": "banking77-30", "sentiment-50": "sentiment-200"}
+"""The same task with more rows."""
+
 HEAD: Row = {"method": "head", "train": {**HEAD_ONLY, "patience": None}}
 
-VARIANTS: dict[str, tuple[Row, ...]] = {
-    "untuned": (HEAD,),
-    "ours": ({},),
-    "others": (
-        {"method": "full", "train": {"rate": 5e-5}},
-        {"method": "full", "train": {"rate": 1e-4}},
-        {"method": "lora", "train": {"rate": 1e-3}},
-        {"method": "lora", "train": {"rate": 2e-3}},
-    ),
+AT_ALL_LAYERS: Row = {
+    "budget": {"depth": "all"},
+    "train": {"batch_size": 32, "epochs": 8, "head_rate": 0.005, "head_start": "normal", "rate": 0.003},
 }
-"""What is held against what, each at some settings of which the best on validation counts."""
+"""Ours by its defaults for many labels, as heads.py has measured it."""
+
+LORA: Row = {"method": "lora", "train": {"rate": 1e-3}}
+
+OTHERS: tuple[Row, ...] = (
+    {"method": "full", "train": {"rate": 5e-5}},
+    {"method": "full", "train": {"rate": 1e-4}},
+    LORA,
+    {"method": "lora", "train": {"rate": 2e-3}},
+)
+"""Of those that are kept, the one that is best on validation counts."""
 
 TUNED: dict[str, tuple[Row, ...]] = {
     "banking77-3": (HEAD, {}),
-    "banking77-30": (HEAD, {}),
-    "dialogues-200": ({}, {"method": "lora", "train": {"rate": 1e-3}}),
-    "jcommonsenseqa-200": ({}, {"method": "lora", "train": {"rate": 1e-3}}),
+    "banking77-30": (HEAD,),
+    "dialogues-200": ({}, LORA),
+    "jcommonsenseqa-200": ({}, LORA),
 }
 """Cells that no other benchmark has measured."""
+
+STUDIES = ("study-quality.json", "study-heads.json")
+CURVES = "curves-e2e-cleaned-300-cells.json"
+
+WORTH = {"classification": 0.01, "generation": 0.02}
+"""The least difference that counts: a share of rows, or nats a token."""
+
+
+@dataclass
+class Figures:
+    """What tuning gave on held-out rows: accuracy, or minus the loss, so that more is better. None: not measured."""
+
+    untuned: float | None
+    ours: float | None
+    others: float | None
+
+
+class Kept:
+    """Checks and cells, in a file."""
+
+    def __init__(self, results: Path) -> None:
+        self.results, self.file = results, results / "applicability.json"
+        tree = json.loads(self.file.read_text()) if self.file.is_file() else {}
+        self.checks: dict[str, Row] = tree.get("checks", {})
+        self.cells: dict[str, Row] = tree.get("cells", {})
+        self.elsewhere: dict[str, Row] = {}
+        for name in STUDIES:
+            self.elsewhere |= json.loads((results / name).read_text())["cells"]
+
+    def write(self) -> None:
+        """Whole or not at all."""
+        partial = self.file.with_suffix(".partial")
+        tree = {"checks": self.checks, "cells": self.cells, "environment": environment()}
+        partial.write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(self.file)
+
+    def cell(self, setting: str, change: Row) -> Row | None:
+        """From here or from another benchmark."""
+        key = json.dumps([setting, 0, change], sort_keys=True)
+        return self.cells.get(key) or self.elsewhere.get(key)
+
+    def best(self, setting: str, changes: Sequence[Row]) -> float | None:
+        """The held-out figure, at the setting and epoch that are best on validation."""
+        cells = [cell for change in changes if (cell := self.cell(setting, change)) is not None]
+        points = [point for cell in cells for point in cell["points"]]
+        if not points:
+            return None
+        figure = min(points, key=lambda point: list(point["validation"]))["figure"]
+        return -figure if setting in TEXTS else figure
+
+    def figures(self, setting: str) -> Figures:
+        """All that is kept of a setting."""
+        if setting == "e2e-cleaned-300":
+            return Figures(self._base(setting), self._curve({"ours"}), self._curve({"lora", "full"}))
+        ours = self.best(setting, ({},)) if self.cell(setting, {}) else self.best(setting, (AT_ALL_LAYERS,))
+        untuned = self._base(setting) if setting in TEXTS else self.best(setting, (HEAD,))
+        return Figures(untuned, ours, self.best(setting, OTHERS))
+
+    def _base(self, setting: str) -> float | None:
+        found = self.checks.get(setting)
+        return None if found is None else -float(found["held_out"])
+
+    def _curve(self, methods: set[str]) -> float:
+        """There no rows validate: the best figure of the defaults' way to choose, or of other methods."""
+        found = []
+        for key, cell in json.loads((self.results / CURVES).read_text())["cells"].items():
+            config = json.loads(key)
+            if config["method"] in methods and config.get("select", {}).get("criterion") != "random":
+                found.append(-min(point["figure"] for point in cell["points"]))
+        return max(found)
+
+
+TEXTS = ("dialogues-200", "jcommonsenseqa-200", "e2e-cleaned-300")
+"""Settings whose figure is a loss."""
+
+
+def config_of(setting: str, data: Path, folder: Path) -> Row:
+    """Write the setting's rows, the draw of seed 0; the configuration of all methods."""
+    make, rows = SETTINGS[setting]
+    tree = {key: value for key, value in make(data, folder, rows, 0).items() if key != "after"}
+    if setting == "e2e-cleaned-300":  # one row there is for validation, and no answer can be judged by it
+        others = read(data / "e2e-cleaned" / "test.jsonl")
+        write(folder / "validation.jsonl", random.Random(0).sample(others, 60))
+    return {**tree, "train": {**tree["train"], "seed": 0}}
+
+
+def look(kept: Kept, setting: str, data: Path) -> None:
+    """Check a setting, and for a generation take the base's loss on the held-out rows, which check does not see."""
+    with tempfile.TemporaryDirectory() as scratch:
+        job = open_job(parse_config(config_of(setting, data, Path(scratch)), folder=Path(scratch)))
+        begun = time.perf_counter()
+        found = zogan.check(job)
+        seconds = time.perf_counter() - begun
+        row = {**found.model_dump(mode="json", exclude={"doubts"}), "doubts": len(found.doubts), "seconds": seconds}
+        if setting in TEXTS:
+            model = job.task.model(seed=0, dtype=job.dtype)
+            row["held_out"] = job.task.monitor(model, job.examples("test"), batch_size(job.config.evaluate)).loss
+        kept.checks[setting] = row
+        kept.write()
+        print(f"{setting}: {found.answer}: {found.reason}", file=sys.stderr)
+
+
+def tune(kept: Kept, setting: str, change: Row, data: Path) -> None:
+    """Measure a cell, unless it is there."""
+    key = json.dumps([setting, 0, change], sort_keys=True)
+    if kept.cell(setting, change) is not None:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        base = config_of(setting, data, Path(scratch))
+        config = merged(base, {part: value for part, value in change.items() if part != "method"})
+        config["method"] = change.get("method", "ours")
+        kept.cells[key] = curves.measured(config, Path(scratch), key)
+        kept.write()
+
+
+def right(kept: Kept, setting: str, answer: str) -> bool | None:
+    """Whether what tuning gave bears the answer out; None where that was not measured."""
+    found, worth = kept.figures(setting), WORTH["generation" if setting in TEXTS else "classification"]
+    if found.untuned is None or found.ours is None:
+        return None
+    gain = found.ours - found.untuned
+    ahead = None if found.others is None else found.others - found.ours
+    if answer == "not_needed":
+        return gain < worth and (ahead is None or gain + ahead < worth)
+    if answer == "suited":
+        return gain >= worth and (ahead is None or ahead < worth)
+    if answer == "adapters_or_full":
+        return None if ahead is None else ahead >= worth
+    larger = kept.figures(LARGER[setting]).untuned if setting in LARGER else None
+    return None if larger is None else larger > found.ours
+
+
+def table(kept: Kept) -> str:
+    """Markdown."""
+    lines = [
+        "| setting | check says | untuned | ours | LoRA, full | borne out | check took |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for setting in SETTINGS:
+        if (found := kept.checks.get(setting)) is None:
+            continue
+        figures = kept.figures(setting)
+        told = ["–" if one is None else f"{abs(one):.3f}" for one in (figures.untuned, figures.ours, figures.others)]
+        held = {True: "yes", False: "**no**", None: "not measured"}[right(kept, setting, found["answer"])]
+        cells = [setting, IN_WORDS[found["answer"]], *told, held, f"{found['seconds']:.0f} s"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with the tasks' rows")
+    parser.add_argument("--settings", nargs="+", choices=list(SETTINGS), default=list(SETTINGS), help="these alone")
+    parser.add_argument("--anew", action="store_true", help="check again where a check is kept")
+    parser.add_argument("--budget-minutes", type=float, default=float("inf"), help="begin nothing after so many")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where to keep the figures")
+    options: Any = parser.parse_args()
+    kept, until = Kept(options.results), time.monotonic() + 60 * options.budget_minutes
+    for setting in options.settings:
+        if time.monotonic() < until and (options.anew or setting not in kept.checks):
+            look(kept, setting, options.data)
+    for setting in options.settings:
+        for change in TUNED.get(setting, ()):
+            if time.monotonic() < until:
+                tune(kept, setting, change, options.data)
+    text = table(kept)
+    (options.results / "applicability.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,7 +12,7 @@ from torch import nn
 
 from zogan.config import Config
 from zogan.data.batch import batch_size
-from zogan.data.doubts import doubted
+from zogan.data.doubts import Doubts, doubted
 from zogan.data.folds import folds
 from zogan.data.rows import DialogueRow, Row, TextRow
 from zogan.errors import ConfigError
@@ -159,7 +159,7 @@ class _Classes(_Looked):
         resamples = job.config.evaluate.resamples
         curve = more_rows(last, given, parts, level=self.level, seed=self.seed, resamples=resamples)
         self.progress.advance(3)
-        found = doubted(probabilities, given)
+        found = _by_all(doubted(probabilities, given), neighbour | upper)
         assert isinstance(job.task, Classification)
         self.doubts = told(found, rows, probabilities, given, [job.task.labels[label] for label in classes])
         self.progress.advance(4)
@@ -171,9 +171,10 @@ class _Classes(_Looked):
         self._share("head", what, untuned)
         self._share("neighbour", "the class of the nearest row", neighbour)
         self._share("layers", "a head on the features of all layers", upper)
-        self.tell("noise", "labels that are taken to be wrong", "share", number, found.expected_share)
+        what = "labels that a head, the nearest row and all layers speak against"
+        self.tell("noise", what, "share", number, found.expected_share)
         left = max(0.0, 1.0 - float(untuned.mean()) - found.expected_share)
-        self.tell("headroom", "left to gain: neither right untuned nor taken to be wrong", "share", number, left)
+        self.tell("headroom", "left to gain: neither right untuned nor such a label", "share", number, left)
         matched = match(lower, upper)
         self.tell(
             "reach",
@@ -251,6 +252,16 @@ class _Texts(_Looked):
             resamples=self.job.config.evaluate.resamples,
             seed=self.seed,
         )[0]
+
+
+def _by_all(found: Doubts, right: Right) -> Doubts:
+    """Only the rows that no other has right: what a head alone doubts may be what it cannot tell."""
+    kept = [place for place, row in enumerate(found.rows) if not right[row]]
+    return Doubts(
+        rows=tuple(found.rows[place] for place in kept),
+        suggested=tuple(found.suggested[place] for place in kept),
+        expected_share=len(kept) / len(right),
+    )
 
 
 def _drawn(job: Job, progress: Progress) -> Job:

@@ -29,7 +29,7 @@ from zogan.tasks.task import IGNORED, Example, TextPredictions
 SHOWN = 4
 """Training rows that stand before a prompt, the nearest of them last."""
 
-ANSWERS = 20
+ANSWERS = 12
 """Judged rows that the base answers, to be held against the answers of their nearest training rows."""
 
 ANSWERED_BY = "chrf"
