@@ -52,7 +52,9 @@ SETTINGS: dict[str, tuple[Make, int]] = {
 LARGER = {"banking77-3": "banking77-10", "banking77-10": "banking77-30", "sentiment-50": "sentiment-200"}
 """The same task with more rows."""
 
-HEAD: Row = {"method": "head", "train": {**HEAD_ONLY, "patience": None}}
+KEPT_KEYS = ("epochs", "head_rate", "head_start", "batch_size", "tokens_per_batch", "weight_decay")
+HEAD: Row = {"method": "head", "train": {**{key: HEAD_ONLY[key] for key in KEPT_KEYS}, "patience": None}}
+"""A head alone, in the keys by which quality.py has kept it; the others are their defaults."""
 
 AT_ALL_LAYERS: Row = {
     "budget": {"depth": "all"},

@@ -13,12 +13,18 @@ SMALL_ERROR = 0.02
 """Share of rows that a head alone gets wrong, beyond labels in doubt, at which nothing is left to gain."""
 
 MORE_ROWS = 0.02
-"""Gain of twice the rows, a share of rows, from which on it decides. benchmarks/applicability.py: 0.14 and 0.05 on
-banking77 at 3 and 10 rows a class, where more rows did more than any tuning; 0.00 on tweets, where they did not."""
+"""Gain of twice the rows, a share of rows, from which on it decides where chance does not explain it.
+
+benchmarks/applicability.py: 0.14 and 0.05 on banking77 at 3 and 10 rows a class, where more rows did more than any
+tuning; 0.00 on tweets, where they did not.
+"""
 
 REACH = 0.02
-"""Lead of all layers over the last one, a share of rows, from which on tuning pays. benchmarks/applicability.py: 0.03
-and 0.05 on tweets, where tuning brought 0.08 and 0.09; below 0 on banking77 at 3 and 10 rows a class."""
+"""Lead of all layers over the last one, a share of rows, from which on tuning pays.
+
+benchmarks/applicability.py: 0.03 and 0.05 on tweets, where tuning brought 0.08 and 0.09; below 0 on banking77 at 3 and
+10 rows a class.
+"""
 
 REACH_NATS = 0.05
 """Fall of the loss on an answer by training rows shown before it, nats a token, from which on tuning pays."""
@@ -46,15 +52,16 @@ def of_classes(figures: Figures) -> Answered:
             f"a head on the base as it is has {_percent(head)} of held-out rows right, and {_points(headroom)} are "
             "left to gain once labels in doubt are set aside: fit a head alone (method: head)"
         )
-    if more is not None and more.value >= MORE_ROWS and more.value > reach.value:
+    if more is not None and more.value >= MORE_ROWS and _low(more) > 0 and more.value > reach.value:
         return "not_enough_data", (
             f"twice the training rows would bring a head alone {_points(more)}, and what lies within tuning's reach is "
             f"{_points(reach)}: label more rows first"
         )
     if reach.value < REACH:
+        rows = "what more rows would bring is not known" if more is None else "more rows promise little"
         return "adapters_or_full", (
             f"{_points(headroom)} are left to gain, but the base's layers hold only {_points(reach)} that its last "
-            "does not show, and more rows bring little: a small change is unlikely to do"
+            f"does not show, and {rows}: a small change is unlikely to do"
         )
     return _by_spread(
         figures,

@@ -141,9 +141,9 @@ def _predicted(
     return np.asarray(model.predict(features[asked]))
 
 
-def _evenly(rows: Int64[np.ndarray, " rows"], given: Given, generator: np.random.Generator) -> np.ndarray:
+def _evenly(some: Int64[np.ndarray, " some"], given: Given, generator: np.random.Generator) -> np.ndarray:
     """The rows in random order, so that every beginning of it has the classes in proportion."""
-    shuffled = generator.permutation(rows)
+    shuffled = generator.permutation(some)
     place = np.zeros(len(shuffled))
     for label in np.unique(given[shuffled]):
         members = np.flatnonzero(given[shuffled] == label)

@@ -212,7 +212,7 @@ class _Texts(_Looked):
         train, judged = _some(train, ROWS, self.seed), _some(judged, JUDGED, self.seed)
         model = task.model(seed=self.seed, dtype=job.dtype)
         size = batch_size(config.evaluate)
-        states = [layers_of(job, model, prompts_of(task, rows), size, progress) for rows in (train, judged)]
+        states = [layers_of(job, model, prompts_of(task, rows), size, progress)[-1] for rows in (train, judged)]
         found = look_at_texts(job, model, train, judged, (states[0], states[1]), progress)
         self.tell("loss", "loss of the base on answers", "nats", len(judged), self._figure(found.losses))
         what = f"the same, {SHOWN} nearest training rows shown before"

@@ -17,7 +17,7 @@ from torch import nn
 
 from zogan.data.batch import batch_size
 from zogan.data.rows import DialogueRow
-from zogan.evaluate.applicability.hidden import Layers, nearest
+from zogan.evaluate.applicability.hidden import nearest
 from zogan.evaluate.metrics import Metric, Rows, metrics
 from zogan.progress import Progress
 from zogan.tasks.generation import Generation
@@ -60,7 +60,7 @@ def look_at_texts(
     model: nn.Module,
     train: Sequence[DialogueRow],
     judged: Sequence[DialogueRow],
-    states: tuple[Layers, Layers],
+    states: tuple[np.ndarray, np.ndarray],
     progress: Progress,
 ) -> Texts:
     """Losses and answers on the judged rows.
@@ -70,12 +70,12 @@ def look_at_texts(
         model: the base.
         train: rows that may be shown.
         judged: rows that are none of those.
-        states: of both, of what stands before the answer.
+        states: of what stands before the answer, (rows, dim), of the one and of the other.
         progress: told of rows.
     """
     task = job.task
     assert isinstance(task, Generation)
-    closest = nearest(states[1][-1], states[0][-1], number=SHOWN)  # (judged, shown)
+    closest = nearest(states[1], states[0], number=SHOWN)  # (judged, shown)
     settings = job.config.evaluate.model_copy(update={"answers": min(ANSWERS, len(judged))})
     said = task.predict(model, judged, settings, progress)
     before = [
