@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zogan.evaluate.applicability.answer import of_classes
+from zogan.evaluate.applicability.answer import of_classes, of_texts
 from zogan.evaluate.applicability.result import Told
 
 CLASSES: dict[str, Any] = {
@@ -57,3 +57,23 @@ def test_classes(changed: dict[str, Any], answer: str, reason: str) -> None:
 def test_it_is_said_where_more_rows_are_not_known() -> None:
     given = {name: value for name, value in CLASSES.items() if name != "more_rows"}
     assert "what more rows would bring is not known" in of_classes(told(**{**given, "reach": 0.0}))[1]
+
+
+TEXTS: dict[str, Any] = {"loss": 2.4, "shown": 1.9, "reach": 0.5, "neighbour": 30.0, "answers": 20.0, "top_1": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("changed", "answer", "reason"),
+    [
+        ({}, "suited", "take the loss on its answer from 2.40 to 1.90 nats a token; and the top 1 %"),
+        ({"top_1": 0.01}, "adapters_or_full", "the gradient is spread"),
+        ({"loss": 0.08}, "not_needed", "is 0.08 nats a token already"),
+        ({"reach": 0.02}, "adapters_or_full", "closer than the base's own (30.0 against 20.0)"),
+        ({"reach": (0.5, -0.1)}, "adapters_or_full", "hardly help"),
+        ({"reach": 0.02, "neighbour": 20.1}, "not_enough_data", "they say too little of one another"),
+    ],
+)
+def test_texts(changed: dict[str, Any], answer: str, reason: str) -> None:
+    found = of_texts(told(**{**TEXTS, **changed}))
+    assert found[0] == answer
+    assert reason in found[1]

@@ -29,6 +29,9 @@ benchmarks/applicability.py: 0.03 and 0.05 on tweets, where tuning brought 0.08 
 REACH_NATS = 0.05
 """Fall of the loss on an answer by training rows shown before it, nats a token, from which on tuning pays."""
 
+LOW_LOSS = 0.1
+"""Loss on held-out answers, nats a token, at which nothing is left to gain: a token's chance is nine in ten."""
+
 SPREAD = 0.15
 """Share of the squared gradient in the top 1 % of the weights under which a small share of them does too little."""
 
@@ -74,23 +77,25 @@ def of_texts(figures: Figures) -> Answered:
     """For a generation.
 
     Args:
-        figures: `loss`, `shown`, `reach`, `top_1`.
+        figures: `loss`, `shown`, `reach`, `neighbour`, `answers`, `top_1`.
     """
     loss, shown, reach = (figures[name] for name in ("loss", "shown", "reach"))
     fall = f"from {loss.value:.2f} to {shown.value:.2f} nats a token"
-    if _low(reach) <= 0:
-        if loss.value <= REACH_NATS:
-            return "not_needed", f"the base's loss on held-out answers is {loss.value:.3f} nats a token already"
-        return "not_enough_data", (
-            f"training rows that are shown before a prompt do not help with its answer ({fall}): these rows say too "
-            "little of one another"
+    if loss.value <= LOW_LOSS:
+        return "not_needed", f"the base's loss on held-out answers is {loss.value:.2f} nats a token already"
+    if _low(reach) > 0 and reach.value >= REACH_NATS:
+        return _by_spread(figures, f"training rows that are shown before a prompt take the loss on its answer {fall}")
+    why = f"training rows that are shown before a prompt hardly help with its answer ({fall})"
+    neighbour, own = figures["neighbour"], figures["answers"]
+    if _low(neighbour) > (own.value if own.high is None else own.high):
+        return "adapters_or_full", (
+            f"{why}, though the answer of the nearest row comes closer than the base's own ({neighbour.value:.1f} against "
+            f"{own.value:.1f}): the rows say it, and the base must change much to take it in"
         )
-    if reach.value < REACH_NATS:
-        return "not_needed", (
-            f"training rows that are shown before a prompt change the loss on its answer only {fall}: the base answers "
-            "so already"
-        )
-    return _by_spread(figures, f"training rows that are shown before a prompt take the loss on its answer {fall}")
+    return (
+        "not_enough_data",
+        f"{why}, nor do their answers come closer than its own: they say too little of one another",
+    )
 
 
 def _by_spread(figures: Figures, why: str) -> Answered:
