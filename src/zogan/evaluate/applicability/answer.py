@@ -89,8 +89,8 @@ def of_texts(figures: Figures) -> Answered:
     neighbour, own = figures["neighbour"], figures["answers"]
     if _low(neighbour) > (own.value if own.high is None else own.high):
         return "adapters_or_full", (
-            f"{why}, though the answer of the nearest row comes closer than the base's own ({neighbour.value:.1f} against "
-            f"{own.value:.1f}): the rows say it, and the base must change much to take it in"
+            f"{why}, though the answer of the nearest row comes closer than the base's own "
+            f"({neighbour.value:.1f} against {own.value:.1f}): what the rows say asks for much change in the base"
         )
     return (
         "not_enough_data",
