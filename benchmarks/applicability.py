@@ -27,6 +27,7 @@ import curves
 import development
 import zogan
 from methods import Row, merged, read, write
+from quality import RATES
 from zogan.config import parse_config
 from zogan.data.batch import batch_size
 from zogan.environment import environment
@@ -56,20 +57,9 @@ KEPT_KEYS = ("epochs", "head_rate", "head_start", "batch_size", "tokens_per_batc
 HEAD: Row = {"method": "head", "train": {**{key: HEAD_ONLY[key] for key in KEPT_KEYS}, "patience": None}}
 """A head alone, in the keys by which quality.py has kept it; the others are their defaults."""
 
-AT_ALL_LAYERS: Row = {
-    "budget": {"depth": "all"},
-    "train": {"batch_size": 32, "epochs": 8, "head_rate": 0.005, "head_start": "normal", "rate": 0.003},
-}
-"""Ours by its defaults for many labels, as heads.py has measured it."""
-
 LORA: Row = {"method": "lora", "train": {"rate": 1e-3}}
 
-OTHERS: tuple[Row, ...] = (
-    {"method": "full", "train": {"rate": 5e-5}},
-    {"method": "full", "train": {"rate": 1e-4}},
-    LORA,
-    {"method": "lora", "train": {"rate": 2e-3}},
-)
+OTHERS = tuple({"method": method, "train": {"rate": rate}} for method in ("full", "lora") for rate in RATES[method])
 """Of those that are kept, the one that is best on validation counts."""
 
 TUNED: dict[str, tuple[Row, ...]] = {
@@ -80,7 +70,7 @@ TUNED: dict[str, tuple[Row, ...]] = {
 }
 """Cells that no other benchmark has measured."""
 
-STUDIES = ("study-quality.json", "study-heads.json")
+STUDY = "study-quality.json"
 CURVES = "curves-e2e-cleaned-300-cells.json"
 
 WORTH = {"classification": 0.01, "generation": 0.02}
@@ -104,9 +94,7 @@ class Kept:
         tree = json.loads(self.file.read_text()) if self.file.is_file() else {}
         self.checks: dict[str, Row] = tree.get("checks", {})
         self.cells: dict[str, Row] = tree.get("cells", {})
-        self.elsewhere: dict[str, Row] = {}
-        for name in STUDIES:
-            self.elsewhere |= json.loads((results / name).read_text())["cells"]
+        self.elsewhere: dict[str, Row] = json.loads((results / STUDY).read_text())["cells"]
 
     def write(self) -> None:
         """Whole or not at all."""
@@ -133,9 +121,8 @@ class Kept:
         """All that is kept of a setting."""
         if setting == "e2e-cleaned-300":
             return Figures(self._base(setting), self._curve({"ours"}), self._curve({"lora", "full"}))
-        ours = self.best(setting, ({},)) if self.cell(setting, {}) else self.best(setting, (AT_ALL_LAYERS,))
         untuned = self._base(setting) if setting in TEXTS else self.best(setting, (HEAD,))
-        return Figures(untuned, ours, self.best(setting, OTHERS))
+        return Figures(untuned, self.best(setting, ({},)), self.best(setting, OTHERS))
 
     def _base(self, setting: str) -> float | None:
         found = self.checks.get(setting)
