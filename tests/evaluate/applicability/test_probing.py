@@ -76,17 +76,12 @@ def test_what_a_lower_layer_holds_is_within_reach() -> None:
 
 
 def test_twice_the_rows_help_while_a_class_is_hardly_known() -> None:
-    many, few = drawn(300, noise=0.3), drawn(96, 24, 40, noise=1.2)
     gains = []
-    for features, given in (many, few):
-        parts = parts_of(len(given))
-        found = more_rows(features, given, parts, level=0.95, seed=0, resamples=200)
+    for features, given in (drawn(120, noise=0.3), drawn(96, 12, 40, noise=1.5)):
+        found = more_rows(features, given, parts_of(len(given)), level=0.95, seed=0, resamples=200)
         assert found is not None
-        assert found.points[0].value <= found.points[2].value
-        gains.append(found.gain.value if found.gain else None)
-    assert gains[0] is not None
-    assert gains[1] is not None
-    assert gains[0] < 0.01 < 0.03 < gains[1]
+        gains.append(found.points[2].value - found.points[1].value)
+    assert gains[0] < 0.02 < 0.05 < gains[1]
 
 
 def test_rows_that_cannot_be_quartered_have_no_curve() -> None:

@@ -27,7 +27,7 @@ from zogan.train.plan import Plan
         (told_apart, None, "not_needed", r"a head on the base as it is has 100.0 % of held-out rows right"),
         (told_apart, 2, "suited", r"the base's layers hold 5\d.\d points more than a head on the last one reads"),
         (by_lot, None, "not_enough_data", "no row's label can be told from the others"),
-        (few, None, "not_enough_data", r"twice the training rows would bring a head alone 1\d.\d points"),
+        (few, None, "not_enough_data", r"twice the training rows would bring a head alone \d+.\d points"),
         (beyond, None, "adapters_or_full", "points that its last does not show, and more rows promise little"),
     ],
 )

@@ -137,6 +137,7 @@ def _predicted(
     model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=CURVE_ITERATIONS, tol=1e-3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=ConvergenceWarning)
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # a quarter of few rows has many
         model.fit(features[taken], given[taken])
     return np.asarray(model.predict(features[asked]))
 

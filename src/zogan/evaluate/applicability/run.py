@@ -159,7 +159,7 @@ class _Classes(_Looked):
         resamples = job.config.evaluate.resamples
         curve = more_rows(last, given, parts, level=self.level, seed=self.seed, resamples=resamples)
         self.progress.advance(3)
-        found = _by_all(doubted(probabilities, given), neighbour | upper)
+        found = _by_both(doubted(probabilities, given), upper)
         assert isinstance(job.task, Classification)
         self.doubts = told(found, rows, probabilities, given, [job.task.labels[label] for label in classes])
         self.progress.advance(4)
@@ -171,7 +171,7 @@ class _Classes(_Looked):
         self._share("head", what, untuned)
         self._share("neighbour", "the class of the nearest row", neighbour)
         self._share("layers", "a head on the features of all layers", upper)
-        what = "labels that a head, the nearest row and all layers speak against"
+        what = "labels that both a head and all layers speak against"
         self.tell("noise", what, "share", number, found.expected_share)
         left = max(0.0, 1.0 - float(untuned.mean()) - found.expected_share)
         self.tell("headroom", "left to gain: neither right untuned nor such a label", "share", number, left)
@@ -254,8 +254,8 @@ class _Texts(_Looked):
         )[0]
 
 
-def _by_all(found: Doubts, right: Right) -> Doubts:
-    """Only the rows that no other has right: what a head alone doubts may be what it cannot tell."""
+def _by_both(found: Doubts, right: Right) -> Doubts:
+    """Only the rows that the other has wrong too: what a head alone doubts may be what it cannot tell."""
     kept = [place for place, row in enumerate(found.rows) if not right[row]]
     return Doubts(
         rows=tuple(found.rows[place] for place in kept),

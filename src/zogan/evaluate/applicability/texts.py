@@ -18,7 +18,7 @@ from torch import nn
 from zogan.data.batch import batch_size
 from zogan.data.rows import DialogueRow
 from zogan.evaluate.applicability.hidden import nearest
-from zogan.evaluate.metrics import Metric, Rows, metrics
+from zogan.evaluate.metrics import Metric, metrics
 from zogan.progress import Progress
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import batches, evaluating
@@ -48,11 +48,11 @@ class Texts:
         answers: what the base's own answer adds to it, of the first.
     """
 
-    losses: Rows
-    shown: Rows
+    losses: Float64[np.ndarray, "rows 2"]
+    shown: Float64[np.ndarray, "rows 2"]
     metric: Metric
-    neighbours: Rows
-    answers: Rows
+    neighbours: Float64[np.ndarray, "rows parts"]
+    answers: Float64[np.ndarray, "answered parts"]
 
 
 def look_at_texts(
