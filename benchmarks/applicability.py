@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import sys
 import tempfile
 import time
@@ -26,7 +25,7 @@ from typing import Any
 import curves
 import development
 import zogan
-from methods import Row, merged, read, write
+from methods import Row, merged
 from quality import RATES
 from zogan.config import parse_config
 from zogan.data.batch import batch_size
@@ -41,16 +40,21 @@ SETTINGS: dict[str, tuple[Make, int]] = {
     "sentiment-50": (development.sentiment, 50),
     "sentiment-200": (development.sentiment, 200),
     "banking77-3": (development.banking77, 3),
+    "banking77-5": (development.banking77, 5),
     "banking77-10": (development.banking77, 10),
     "banking77-30": (development.banking77, 30),
     "dialogues-200": (development.support_dialogues, 200),
     "jcommonsenseqa-200": (development.jcommonsenseqa, 200),
-    "e2e-cleaned-300": (lambda data, folder, rows, seed: curves.e2e(data / "e2e-cleaned", folder, rows), 300),
+    "e2e-cleaned-400": (development.e2e, 400),
 }
 """Name to what draws its rows, and how many (of a classification: a class)."""
 
-
-LARGER = {"banking77-3": "banking77-10", "banking77-10": "banking77-30", "sentiment-50": "sentiment-200"}
+LARGER = {
+    "banking77-3": "banking77-5",
+    "banking77-5": "banking77-10",
+    "banking77-10": "banking77-30",
+    "sentiment-50": "sentiment-200",
+}
 """The same task with more rows."""
 
 KEPT_KEYS = ("epochs", "head_rate", "head_start", "batch_size", "tokens_per_batch", "weight_decay")
@@ -71,7 +75,6 @@ TUNED: dict[str, tuple[Row, ...]] = {
 """Cells that no other benchmark has measured."""
 
 STUDY = "study-quality.json"
-CURVES = "curves-e2e-cleaned-300-cells.json"
 
 WORTH = {"classification": 0.01, "generation": 0.02}
 """The least difference that counts: a share of rows, or nats a token."""
@@ -114,13 +117,11 @@ class Kept:
         points = [point for cell in cells for point in cell["points"]]
         if not points:
             return None
-        figure = min(points, key=lambda point: list(point["validation"]))["figure"]
+        figure = float(min(points, key=lambda point: list(point["validation"]))["figure"])
         return -figure if setting in TEXTS else figure
 
     def figures(self, setting: str) -> Figures:
         """All that is kept of a setting."""
-        if setting == "e2e-cleaned-300":
-            return Figures(self._base(setting), self._curve({"ours"}), self._curve({"lora", "full"}))
         untuned = self._base(setting) if setting in TEXTS else self.best(setting, (HEAD,))
         return Figures(untuned, self.best(setting, ({},)), self.best(setting, OTHERS))
 
@@ -128,17 +129,8 @@ class Kept:
         found = self.checks.get(setting)
         return None if found is None else -float(found["held_out"])
 
-    def _curve(self, methods: set[str]) -> float:
-        """There no rows validate: the best figure of the defaults' way to choose, or of other methods."""
-        found = []
-        for key, cell in json.loads((self.results / CURVES).read_text())["cells"].items():
-            config = json.loads(key)
-            if config["method"] in methods and config.get("select", {}).get("criterion") != "random":
-                found.append(-min(point["figure"] for point in cell["points"]))
-        return max(found)
 
-
-TEXTS = ("dialogues-200", "jcommonsenseqa-200", "e2e-cleaned-300")
+TEXTS = ("dialogues-200", "jcommonsenseqa-200", "e2e-cleaned-400")
 """Settings whose figure is a loss."""
 
 
@@ -146,9 +138,6 @@ def config_of(setting: str, data: Path, folder: Path) -> Row:
     """Write the setting's rows, the draw of seed 0; the configuration of all methods."""
     make, rows = SETTINGS[setting]
     tree = {key: value for key, value in make(data, folder, rows, 0).items() if key != "after"}
-    if setting == "e2e-cleaned-300":  # one row there is for validation, and no answer can be judged by it
-        others = read(data / "e2e-cleaned" / "test.jsonl")
-        write(folder / "validation.jsonl", random.Random(0).sample(others, 60))
     return {**tree, "train": {**tree["train"], "seed": 0}}
 
 

@@ -44,6 +44,7 @@ def told(**values: Any) -> dict[str, Told]:
         ),
         ({"more_rows": (0.12, 0.0)}, "suited", "hold 10.0 points more"),
         ({"more_rows": (0.08, 0.02)}, "suited", "hold 10.0 points more"),
+        ({"more_rows": (0.12, 0.0), "reach": 0.01}, "not_enough_data", "may bring a head alone 12.0 points, though"),
         ({"head": 0.35, "neighbour": 0.3, "layers": 0.38}, "not_enough_data", "no row's label can be told"),
         ({"head": 0.35, "neighbour": 0.3}, "suited", "hold 10.0 points more"),
     ],

@@ -10,6 +10,7 @@ import torch
 
 from planted_rows import job_of, told_apart
 from tiny_project import tiny_config, write_project
+from zogan.data.rows import DialogueRow
 from zogan.evaluate.applicability.hidden import LAYERS, layers_of, nearest, prompts_of, spaced
 from zogan.progress import Silent
 from zogan.tasks import open_job
@@ -30,15 +31,16 @@ def test_the_last_layer_is_what_a_head_reads(tmp_path: Path) -> None:
 def test_prompts_are_pooled_without_their_answers(tmp_path: Path) -> None:
     write_project(tmp_path, "generation")
     job = open_job(tiny_config(tmp_path), cache=tmp_path / "cache")
-    task, rows = job.task, job.splits.train[:5]
+    task, rows = job.task, [row for row in job.splits.train[:5] if isinstance(row, DialogueRow)]
     assert isinstance(task, Generation)
+    assert len(rows) == 5
     examples = prompts_of(task, rows)
     assert [example.ids for example in examples] == task.format.prompts(rows)
     model = task.model(seed=0)
     found = layers_of(job, model, examples, 2, Silent())
     with torch.no_grad():
         ids = torch.tensor([examples[3].ids])
-        alone = model.base_model(ids).last_hidden_state.mean(dim=1)  # type: ignore[operator, union-attr]
+        alone = model.base_model(ids).last_hidden_state.mean(dim=1)  # type: ignore[operator]
     assert np.allclose(found[-1, 3], alone[0].numpy(), atol=1e-5)
 
 

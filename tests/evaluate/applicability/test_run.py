@@ -27,7 +27,7 @@ from zogan.train.plan import Plan
         (told_apart, None, "not_needed", r"a head on the base as it is has 100.0 % of held-out rows right"),
         (told_apart, 2, "suited", r"the base's layers hold 5\d.\d points more than a head on the last one reads"),
         (by_lot, None, "not_enough_data", "no row's label can be told from the others"),
-        (few, None, "not_enough_data", r"twice the training rows would bring a head alone \d+.\d points"),
+        (few, None, "not_enough_data", r"twice the training rows may bring a head alone 1\d.\d points, though"),
         (beyond, None, "adapters_or_full", "points that its last does not show, and more rows promise little"),
     ],
 )
@@ -50,13 +50,17 @@ def test_classes_of_one_row_are_no_data(tmp_path: Path) -> None:
 
 def test_wrong_labels_are_listed_with_row_and_file(tmp_path: Path) -> None:
     rows = told_apart()
-    wrong = {4: "good", 33: "bad", 50: "fine"}
+    following = dict(zip(data.LABELS, (*data.LABELS[1:], data.LABELS[0]), strict=True))
+    wrong = {place: following[rows[place].label] for place in range(4, len(rows), 10)}
     changed = [TextRow(row.text, wrong.get(place, row.label), row.place) for place, row in enumerate(rows)]
     found = zogan.check(job_of(tmp_path, changed))
-    told = {(one.file, one.line - 1): one for one in found.doubts}
-    right = {place for place, label in wrong.items() if label != rows[place].label}
-    assert {("train.jsonl", place) for place in right} <= told.keys()
-    assert all(told["train.jsonl", place].suggested == rows[place].label for place in right)
+    told = {one.line - 1: one for one in found.doubts}
+    # The rule leaves out a wrong label that the others are not surer of than their own class is in the mean.
+    assert len(wrong.keys() & told.keys()) >= 7
+    assert len(told.keys() - wrong.keys()) <= 2
+    for place, one in told.items():
+        assert (one.file, one.text, one.label) == ("train.jsonl", rows[place].text, changed[place].label)
+        assert place not in wrong or one.suggested == rows[place].label
     assert found.figures["noise"].value == len(found.doubts) / len(rows)
 
 
@@ -96,6 +100,14 @@ def test_generation(tmp_path: Path, folds: int | None) -> None:
     assert found.figures["reach"].value == pytest.approx(fall)
     assert found.figures["neighbour"].value > 50 > found.figures["answers"].value
     assert 0 < found.figures["top_0.1"].value < found.figures["top_1"].value < 1
+
+
+def test_it_is_said_where_there_is_no_room_for_rows_before_a_prompt(tmp_path: Path) -> None:
+    write_project(tmp_path, "generation", layers=1)
+    found = zogan.check(open_job(tiny_config(tmp_path, "train.max_length=60"), cache=tmp_path / "cache"))
+    (note,) = found.notes
+    assert re.match(r"before 12 of 12 prompts there was room for fewer than 4 rows, for \d\.\d in the mean", note)
+    assert "60 tokens are the limit (train.max_length)" in note
 
 
 def test_the_whole_model_must_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,20 +22,25 @@ from zogan.tasks.generation import Generation
 from zogan.tasks.job import Job
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Job:
-    """Rows of which five together are within what the base reads."""
+def job_of(folder: Path, max_length: int | None = None) -> Job:
+    """Rows of which five together are within what the base reads; they may be held to fewer tokens."""
     with quiet():
-        tiny_decoder(tmp_path / "base")
-    splits = write_splits(tmp_path, "generation", train=9, validation=4, test=2)
-    short = [f'{{"prompt": "p{i}?", "response": "r{i}."}}\n' for i in range(13)]
-    (tmp_path / "train.jsonl").write_text("".join(short[:9]))
-    (tmp_path / "validation.jsonl").write_text("".join(short[9:]))
+        tiny_decoder(folder / "base")
+    splits = write_splits(folder, "generation", train=9, validation=4, test=2)
+    short = [f'{{"prompt": "a{i}", "response": "b{i}"}}\n' for i in range(13)]
+    (folder / "train.jsonl").write_text("".join(short[:9]))
+    (folder / "validation.jsonl").write_text("".join(short[9:]))
     settings = {"max_new_tokens": 3, "answers": 2}
-    return open_job(make_config(tmp_path, "generation", data=splits, evaluate=settings), cache=tmp_path / "cache")
+    train = {"max_length": max_length}
+    config = make_config(folder, "generation", data=splits, evaluate=settings, train=train)
+    return open_job(config, cache=folder / "cache")
 
 
-def test_losses_are_of_the_last_answer_after_the_nearest_rows(job: Job) -> None:
+@pytest.mark.parametrize(("max_length", "before"), [(None, SHOWN), (80, 2), (30, 0)])
+def test_losses_are_of_the_last_answer_after_the_nearest_rows(
+    tmp_path: Path, max_length: int | None, before: int
+) -> None:
+    job = job_of(tmp_path, max_length)
     task = job.task
     assert isinstance(task, Generation)
     train = [row for row in job.splits.train if isinstance(row, DialogueRow)]
@@ -44,12 +49,11 @@ def test_losses_are_of_the_last_answer_after_the_nearest_rows(job: Job) -> None:
     states = [layers_of(job, model, prompts_of(task, rows), 4, Silent())[-1] for rows in (train, judged)]
     found = look_at_texts(job, model, train, judged, (states[0], states[1]), Silent())
     assert np.array_equal(found.losses[:, 1], found.shown[:, 1])  # as many tokens are judged
-    closest = nearest(states[1], states[0], number=SHOWN)
-    whole = replace(
-        judged[2],
-        messages=tuple(m for place in closest[2][::-1] for m in train[place].messages) + judged[2].messages,
-    )
-    (example,) = task.encode([whole])
+    assert found.before.tolist() == [before] * 4
+    assert np.allclose(found.losses, found.shown) == (before == 0)
+    closest = nearest(states[1], states[0], number=before)[2][::-1]
+    messages = tuple(message for place in closest for message in train[place].messages) + judged[2].messages
+    (example,) = task.encode([replace(judged[2], messages=messages)])
     assert not example.cut
     count = int(found.shown[2, 1])
     with torch.no_grad():
@@ -61,7 +65,8 @@ def test_losses_are_of_the_last_answer_after_the_nearest_rows(job: Job) -> None:
     assert len(found.neighbours) == len(found.answers) == 4
 
 
-def test_the_protocols_metric_counts_where_it_is_of_answers(job: Job) -> None:
+def test_the_protocols_metric_counts_where_it_is_of_answers(tmp_path: Path) -> None:
+    job = job_of(tmp_path)
     for given, taken in ((None, "chrf"), ("loss", "chrf"), ("rouge_l", "rouge_l")):
         config = job.config.model_copy(update={"protocol": ProtocolConfig(metric=given)})
         assert answered_by(job.under(config)).name == taken

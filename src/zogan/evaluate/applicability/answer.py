@@ -64,6 +64,11 @@ def of_classes(figures: Figures) -> Answered:
             f"twice the training rows would bring a head alone {_points(more)}, and what lies within tuning's reach is "
             f"{_points(reach)}: label more rows first"
         )
+    if reach.value < REACH and more is not None and more.value >= MORE_ROWS:
+        return "not_enough_data", (
+            f"the base's layers hold only {_points(reach)} that its last does not show, and twice the training rows "
+            f"may bring a head alone {_points(more)}, though these are too few to be sure of it: label more rows first"
+        )
     if reach.value < REACH:
         rows = "what more rows would bring is not known" if more is None else "more rows promise little"
         return "adapters_or_full", (

@@ -215,8 +215,14 @@ class _Texts(_Looked):
         states = [layers_of(job, model, prompts_of(task, rows), size, progress)[-1] for rows in (train, judged)]
         found = look_at_texts(job, model, train, judged, (states[0], states[1]), progress)
         self.tell("loss", "loss of the base on answers", "nats", len(judged), self._figure(found.losses))
-        what = f"the same, {SHOWN} nearest training rows shown before"
+        what = f"the same, up to {SHOWN} nearest training rows shown before"
         self.tell("shown", what, "nats", len(judged), self._figure(found.shown))
+        if crowded := int((found.before < SHOWN).sum()):
+            self.notes.append(
+                f"before {crowded:,} of {len(judged):,} prompts there was room for fewer than {SHOWN} rows, for "
+                f"{found.before.mean():.1f} in the mean of all: {task.max_length:,} tokens are the limit "
+                "(train.max_length), and what is not shown cannot help"
+            )
         fall = self._fall(found.losses, found.shown)
         self.tell("reach", "within reach: how much lower they make it", "nats", len(judged), fall)
         unit: Unit = "points" if found.metric.most == 100 else "share" if found.metric.most == 1 else "plain"

@@ -27,7 +27,7 @@ from zogan.tasks.labelled import labelled_losses
 from zogan.tasks.task import IGNORED, Example, TextPredictions
 
 SHOWN = 4
-"""Training rows that stand before a prompt, the nearest of them last."""
+"""Training rows that stand before a prompt at most, the nearest of them last."""
 
 ANSWERS = 12
 """Judged rows that the base answers, to be held against the answers of their nearest training rows."""
@@ -43,6 +43,7 @@ class Texts:
     Attributes:
         losses: nats and tokens of each row's answer, of the base as it is: (rows, 2).
         shown: the same with training rows before it.
+        before: how many rows there are before each: those nearest that the limit on a row's tokens leaves room for.
         metric: of answers.
         neighbours: what the nearest training row's answer adds to it, of all judged rows.
         answers: what the base's own answer adds to it, of the first.
@@ -50,6 +51,7 @@ class Texts:
 
     losses: Float64[np.ndarray, "rows 2"]
     shown: Float64[np.ndarray, "rows 2"]
+    before: Int64[np.ndarray, " rows"]
     metric: Metric
     neighbours: Float64[np.ndarray, "rows parts"]
     answers: Float64[np.ndarray, "answered parts"]
@@ -78,19 +80,19 @@ def look_at_texts(
     closest = nearest(states[1], states[0], number=SHOWN)  # (judged, shown)
     settings = job.config.evaluate.model_copy(update={"answers": min(ANSWERS, len(judged))})
     said = task.predict(model, judged, settings, progress)
-    before = [
-        replace(
-            row, messages=(*(message for place in reversed(places) for message in train[place].messages), *row.messages)
-        )
+    whole = [
+        _with_before(task, row, [train[place] for place in places])
         for row, places in zip(judged, closest.tolist(), strict=True)
     ]
-    losses, tokens = _losses(job, model, [_last_alone(example) for example in task.encode(before)], progress)
+    examples = [_last_alone(example) for example in task.encode([row for row, _ in whole])]
+    losses, tokens = _losses(job, model, examples, progress)
     metric = answered_by(job)
     references = tuple(row.target for row in judged)
     lent = TextPredictions(said.losses, said.tokens, tuple(train[place].target for place in closest[:, 0]), references)
     return Texts(
         losses=np.stack([said.losses, said.tokens.astype(np.float64)], axis=1),
         shown=np.stack([losses, tokens.astype(np.float64)], axis=1),
+        before=np.array([before for _, before in whole], dtype=np.int64),
         metric=metric,
         neighbours=metric.rows(lent),
         answers=metric.rows(said),
@@ -102,6 +104,18 @@ def answered_by(job: Job) -> Metric:
     known = metrics("generation")
     name = job.config.protocol.metric
     return known[name if name in known and name not in ("loss", "perplexity") else ANSWERED_BY]
+
+
+def _with_before(task: Generation, row: DialogueRow, near: Sequence[DialogueRow]) -> tuple[DialogueRow, int]:
+    """A row behind the nearest others, the nearest last, and how many: those that it is not cut for."""
+    found = [
+        replace(row, messages=(*(message for one in near[:number][::-1] for message in one.messages), *row.messages))
+        for number in range(len(near) + 1)
+    ]
+    for number, dialogue in reversed(list(enumerate(task.format.encode(found)))):
+        if len(dialogue.ids) <= task.max_length:
+            return found[number], number
+    return row, 0
 
 
 def _losses(
