@@ -19,6 +19,9 @@ def test_it_answers_in_words_and_in_json(tuned: Path, capsys: pytest.CaptureFixt
     assert "the base's own head, as it is" in out
     assert "squared gradient in the top 0.5 % of" in out
     assert f"takes {tree['test_rows_needed']:,} test rows, four times in five; there are 24" in out
+    reach = tree["figures"]["reach"]
+    assert (reach["unit"], f"{100 * reach['value']:.1f} points" in out) == ("difference", True)
+    assert "next: " in out.strip().splitlines()[-1]
 
 
 def test_a_missing_configuration_is_one_line(

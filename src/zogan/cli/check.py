@@ -12,10 +12,17 @@ from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Json, Overrides
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from zogan.evaluate.applicability.result import Applicability, Told
+    from zogan.evaluate.applicability.result import Answer, Applicability, Told
     from zogan.report.words import Words
 
 _SHOWN_DOUBTS = 10
+
+_NEXT: dict[Answer, str] = {
+    "suited": "zogan pilot",
+    "adapters_or_full": "zogan pilot with method: lora or full, or with adapters.two_stage",
+    "not_enough_data": "label more rows, then zogan check again",
+    "not_needed": "method: head where one is fitted, else the base as it is",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -68,16 +75,19 @@ def _shown(found: Applicability) -> list[Table | str]:
             f"to show what is within reach takes {found.test_rows_needed:,} test rows, four times in five; there are "
             f"{found.rows['test']:,}"
         )
-    return [*shown, *(f"note: {note}" for note in found.notes)]
+    return [*shown, *(f"note: {note}" for note in found.notes), f"next: {_NEXT[found.answer]}"]
 
 
 def _figure(value: float, one: Told, words: Words) -> str:
     if one.unit == "share":
         return words.percent(value, 1)
+    if one.unit == "difference":
+        return f"{words.number(100 * value, 1)} points"
     return words.number(value, 1 if one.unit == "points" else 3)
 
 
 def _ends(one: Told, words: Words) -> str:
     if one.low is None or one.high is None:
         return "–"
-    return f"{_figure(one.low, one, words)} to {_figure(one.high, one, words)}"
+    low = words.number(100 * one.low, 1) if one.unit == "difference" else _figure(one.low, one, words)
+    return f"{low} to {_figure(one.high, one, words)}"

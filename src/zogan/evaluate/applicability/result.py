@@ -19,8 +19,8 @@ IN_WORDS: dict[Answer, str] = {
     "not_needed": "not needed",
 }
 
-Unit = Literal["share", "points", "nats", "plain"]
-"""share: 0 to 1; points: 0 to 100."""
+Unit = Literal["share", "difference", "points", "nats", "plain"]
+"""share: 0 to 1; difference: of two shares, -1 to 1; points: 0 to 100."""
 
 
 class Told(Part):

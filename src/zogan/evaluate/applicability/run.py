@@ -170,7 +170,9 @@ class _Classes(_Looked):
         what = "a head on the base's frozen features" if own is None else "the base's own head, as it is"
         self._share("head", what, untuned)
         self._share("neighbour", "the class of the nearest row", neighbour)
-        self._share("layers", "a head on the features of all layers", upper)
+        self._share("layers", "a ridge classifier on the features of all layers", upper)
+        if own is None:
+            self._share("last", "the same on those of the last layer alone", lower)
         what = "labels that both a head and all layers speak against"
         self.tell("noise", what, "share", number, found.expected_share)
         left = max(0.0, 1.0 - float(untuned.mean()) - found.expected_share)
@@ -179,12 +181,12 @@ class _Classes(_Looked):
         self.tell(
             "reach",
             "within reach: all layers less the last" if own is None else "within reach: all layers less its own head",
-            "share",
+            "difference",
             number,
             score_interval(matched, level=self.level),
         )
         if curve is not None and curve.gain is not None:
-            self.tell("more_rows", "what twice the training rows would bring", "share", number, curve.gain)
+            self.tell("more_rows", "what twice the training rows would bring a head", "difference", number, curve.gain)
         else:
             reason = curve.reason if curve is not None else "too few rows to take a quarter of them"
             self.notes.append(f"what twice the training rows would bring cannot be told: {reason}")
