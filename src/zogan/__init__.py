@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from zogan.evaluate import compare_runs, evaluate
+from zogan.evaluate.applicability import check
 from zogan.evaluate.explanation import explain_run
 from zogan.evaluate.probes import probe
 from zogan.search import search
@@ -32,6 +33,7 @@ __all__ = [
     "Patch",
     "Registry",
     "attach",
+    "check",
     "check_labels",
     "compare_runs",
     "compose_patches",

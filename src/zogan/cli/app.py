@@ -11,6 +11,7 @@ import typer
 
 import zogan
 from zogan.cli import (
+    check,
     compare,
     data,
     demo,
@@ -65,6 +66,7 @@ for _verb in (
     init,
     demo,
     data,
+    check,
     estimate,
     protocol,
     search,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from zogan.config import BudgetConfig
 from zogan.data.batch import batch_size
-from zogan.data.doubts import doubted
+from zogan.data.doubts import Doubts, doubted
 from zogan.data.finding import excerpt
 from zogan.data.folds import folds
 from zogan.data.rows import TextRow
@@ -72,7 +72,7 @@ def check_job(job: Job, *, progress: Progress = Silent()) -> LabelCheck:
     rows = [row for row in job.splits.train if isinstance(row, TextRow)]
     given = np.array([example.labels[0] for example in job.examples("train")], dtype=np.int64)
     parts = folds(rows, FOLDS, seed=job.config.data.seed, where="data.train")
-    learnt = [label for label in np.unique(given).tolist() if _can_be_learnt(given, label, parts)]
+    learnt = learnable(given, parts)
     if len(learnt) < 2:
         raise DataError("fewer than two classes have rows enough to hold some out", where="data.train")
     judged = np.flatnonzero(np.isin(given, learnt))
@@ -83,17 +83,40 @@ def check_job(job: Job, *, progress: Progress = Silent()) -> LabelCheck:
     probabilities = held_out_probabilities(_features(job, progress)[judged], which, [part for part in parts if part])
     found = doubted(probabilities, which)
     labels = [job.task.labels[label] for label in learnt]
-    doubts = [
-        _doubt(rows[judged[row]], probabilities[row, which[row]], labels[other], probabilities[row, other])
-        for row, other in zip(found.rows, found.suggested, strict=True)
-    ]
     left_out = [label for label in np.unique(given).tolist() if label not in learnt]
     return LabelCheck(
         judged=len(judged),
         expected_share=found.expected_share,
         accuracy=float((probabilities.argmax(axis=1) == which).mean()),
-        doubts=tuple(doubts),
+        doubts=told(found, [rows[row] for row in judged.tolist()], probabilities, which, labels),
         unjudged={job.task.labels[label]: int((given == label).sum()) for label in left_out},
+    )
+
+
+def learnable(given: Int64[np.ndarray, " rows"], parts: Sequence[Sequence[int]]) -> list[int]:
+    """Classes that are judged: whatever part is held out, some of their rows are left."""
+    return [label for label in np.unique(given).tolist() if _can_be_learnt(given, label, parts)]
+
+
+def told(
+    found: Doubts,
+    rows: Sequence[TextRow],
+    probabilities: Float64[np.ndarray, "rows classes"],
+    given: Int64[np.ndarray, " rows"],
+    labels: Sequence[str],
+) -> tuple[Doubt, ...]:
+    """The rows in doubt with their places, the least likely label first.
+
+    Args:
+        found: which, as indices.
+        rows: that were judged.
+        probabilities: of each class, from a model that has not seen the row.
+        given: class of each row.
+        labels: names of the classes.
+    """
+    return tuple(
+        _doubt(rows[row], probabilities[row, given[row]], labels[other], probabilities[row, other])
+        for row, other in zip(found.rows, found.suggested, strict=True)
     )
 
 
