@@ -15,6 +15,11 @@ from zogan.errors import ConfigError, IntegrityError
 _CHUNK = 2**20
 _NAME = re.compile(r"[0-9a-f]{64}")
 
+LEFT_OUT = "the file is not held here: the archive that brought its event left it out"
+"""What `Blobs.fault` says of a file that was never here; any other is missing, or damaged."""
+
+_MARK = ".left-out"
+
 
 class Blobs:
     """A place for files, through fsspec.
@@ -68,6 +73,8 @@ class Blobs:
             _sync(Path(self._root))
         else:
             self._files.mv(partial, place)
+        if self._files.exists(place + _MARK):
+            self._files.rm(place + _MARK)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -90,17 +97,29 @@ class Blobs:
             with self._files.open(self._place(digest), "rb") as stream:
                 whole = _hash(stream) == digest
         except FileNotFoundError:
-            return "the file is missing"
+            return LEFT_OUT if self._files.exists(self._place(digest) + _MARK) else "the file is missing"
         except OSError as error:
             return f"the file cannot be read: {error.strerror}"
         return None if whole else "the file is not what it was"
+
+    def holds(self, digest: str) -> bool:
+        """Whether a file is there, be it whole or not."""
+        found: bool = self._files.exists(self._place(digest))
+        return found
+
+    def leave_out(self, digest: str) -> None:
+        """Note that a file which events name is not held here; once it is put, it is."""
+        if not self.holds(digest):
+            place = self._place(digest)
+            self._files.makedirs(place.rpartition("/")[0], exist_ok=True)
+            self._files.pipe_file(place + _MARK, b"")
 
     def names(self) -> Iterator[tuple[str, str, datetime | None]]:
         """All that lies there: path, SHA-256 (empty where it is a part of one), and since when."""
         if not self._files.exists(self._root):
             return
         for path, about in sorted(self._files.find(self._root, detail=True).items()):
-            name = "".join(path.rpartition("/")[0].rpartition("/")[2:]) + path.rpartition("/")[2]
+            name = "".join(path.removesuffix(_MARK).split("/")[-2:])
             yield path, name if _NAME.fullmatch(name) else "", _since(about)
 
     def remove(self, path: str) -> int:
@@ -114,6 +133,8 @@ class Blobs:
         return size
 
     def _place(self, digest: str) -> str:
+        if not _NAME.fullmatch(digest):
+            raise IntegrityError(f"{digest[:80]!r} is no SHA-256", where=self.url)
         return f"{self._root}/{digest[:2]}/{digest[2:]}"
 
 

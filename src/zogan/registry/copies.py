@@ -10,15 +10,13 @@ from pathlib import Path
 
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
-from zogan.registry.blobs import Blobs
+from zogan.registry.blobs import LEFT_OUT, Blobs
 from zogan.registry.database import Database, RegistryError
 from zogan.registry.envelope import Signed
-from zogan.registry.event import ORIGIN, Added, Begun, Enrolled, Event, parse
-from zogan.registry.identity import keyid_of
+from zogan.registry.event import ORIGIN, Added, Event, parse
 from zogan.registry.log import Head, begun, envelopes, write
 from zogan.registry.projection import Tables
-from zogan.registry.rules import advance
-from zogan.registry.signatures import Signatures
+from zogan.registry.replay import Replay
 from zogan.registry.tensors import put_list
 
 EVENTS, FILES, HEAD = "events.jsonl", "blobs", "head"
@@ -59,7 +57,7 @@ def backup(database: Database, blobs: Blobs, folder: Path, *, progress: Progress
     copy = Blobs(str(partial / FILES))
     progress.start("backup", len(named))
     for count, digest in enumerate(named, 1):
-        copy.put(blobs.get(digest))
+        _hand_on(digest, blobs, copy)
         progress.advance(count)
     (partial / HEAD).write_text(f"{head}\n", encoding="utf-8")
     partial.rename(folder)
@@ -87,45 +85,39 @@ def restore(folder: Path, database: Database, blobs: Blobs, *, progress: Progres
     database.make()
     progress.start("restore", wanted.number)
     named: dict[str, None] = {}
-    head = Head(0, ORIGIN)
-    keys: dict[str, str] = {}
-
-    def wrong(number: int, what: str) -> None:
-        raise IntegrityError(what, where=f"event {number:,}")
-
-    with database.writing() as connection, Signatures(os.cpu_count() or 1, wrong) as signatures:
+    with database.writing() as connection, Replay(Tables(connection), os.cpu_count() or 1) as replay:
         if begun(connection):
             raise RegistryError("the database holds a registry already", todo="Restore into another, with --url")
-        view = Tables(connection)
-        for number, line in enumerate(_lines(folder / EVENTS), 1):
+        for line in _lines(folder / EVENTS):
             envelope = Signed.loads(line)
-            event = _parsed(envelope, number)
-            if (event.number, event.previous, event.by) != (number, head.hash, envelope.keyid):
-                raise IntegrityError("does not follow on the event before it", where=f"event {number:,}")
-            if isinstance(event.body, Begun | Enrolled) and (number == 1 or isinstance(event.body, Enrolled)):
-                known = dict(keys)
-                keys[keyid_of(bytes.fromhex(event.body.public))] = event.body.public
-                public = (known if number > 1 else keys).get(envelope.keyid)
-            else:
-                public = keys.get(envelope.keyid)
-            if public is None:
-                raise IntegrityError("is signed by a key that is not enrolled", where=f"event {number:,}")
-            signatures.add((number, envelope.payload, envelope.signature, public))
-            advance(event, view)
-            head = Head(number, write(connection, event, envelope))
+            event = replay.take(envelope)
+            write(connection, event, envelope)
             if isinstance(event.body, Added):
                 put_list(connection, event.body.blobs["tensors"], copy.get)
             named |= dict.fromkeys(event.blobs.values())
-            if not number % 100:
-                progress.advance(number)
-        signatures.done()
+            if not event.number % 100:
+                progress.advance(event.number)
+        replay.done()
+        head = replay.head
         if head != wanted:
             raise IntegrityError(f"ends with {head}, and its head is {wanted}", where=str(folder / EVENTS))
         progress.start("blobs", len(named))
         for count, digest in enumerate(named, 1):
-            blobs.put(copy.get(digest))
+            _hand_on(digest, copy, blobs)
             progress.advance(count)
     return Copied(folder, head.number, len(named), head)
+
+
+def _hand_on(digest: str, source: Blobs, target: Blobs) -> None:
+    """Copy a file, or the word that it was left out.
+
+    Raises:
+        IntegrityError: it is missing or changed.
+    """
+    if source.fault(digest) == LEFT_OUT:
+        target.leave_out(digest)
+    else:
+        target.put(source.get(digest))
 
 
 def _lines(path: Path) -> Iterator[bytes]:

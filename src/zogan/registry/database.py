@@ -91,6 +91,11 @@ class Database:
             self.make()
 
     @property
+    def made(self) -> bool:
+        """Whether the tables are there."""
+        return self._version() is not None
+
+    @property
     def shown(self) -> str:
         """Where it lies, without a password."""
         return str(self.file) if self.file is not None else self.url.rpartition("@")[2]

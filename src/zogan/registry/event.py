@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, FiniteFloat, TypeAdapter
 
+from zogan.errors import ZoganError
 from zogan.patch.meta import Sha256
 from zogan.registry.policy import Line, Moment, Part, Policy, Role
 
@@ -14,6 +15,9 @@ ORIGIN = "0" * 64
 
 BASE = "base"
 """Stands for no patch at all, where a patch could stand."""
+
+LARGEST_BYTES = 2**20
+"""Of an event's JSON. Events hold digests and words; what is larger is a file."""
 
 Alias = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}/[a-z0-9][a-z0-9_.-]{0,63}$")]
 """Task and place."""
@@ -213,6 +217,10 @@ Body = Annotated[
 ]
 
 
+class OversizedError(ZoganError):
+    """An event that is longer than any reader takes."""
+
+
 class Event(Part):
     """One event of the log.
 
@@ -231,10 +239,20 @@ class Event(Part):
     body: Body
 
     def dumps(self) -> bytes:
-        """Canonical JSON."""
+        """Canonical JSON.
+
+        Raises:
+            OversizedError: it is longer than `LARGEST_BYTES`.
+        """
         import rfc8785
 
-        return rfc8785.dumps(self.model_dump(mode="json"))
+        payload = rfc8785.dumps(self.model_dump(mode="json"))
+        if len(payload) > LARGEST_BYTES:
+            raise OversizedError(
+                f"the event has {len(payload):,} bytes, more than the {LARGEST_BYTES:,} that one may have; "
+                "nothing was written"
+            )
+        return payload
 
     @property
     def blobs(self) -> Blobs:
@@ -266,6 +284,8 @@ def parse(payload: bytes) -> Event:
     """Read a payload.
 
     Raises:
-        ValueError: it is no event.
+        ValueError: it is no event, or longer than `LARGEST_BYTES`.
     """
+    if len(payload) > LARGEST_BYTES:
+        raise ValueError(f"{len(payload):,} bytes")
     return _READER.validate_json(payload)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
-from zogan.registry import copies, garbage, lineage, log
+from zogan.registry import copies, exchange, garbage, lineage, log
 from zogan.registry.blobs import Blobs
 from zogan.registry.candidate import candidate
 from zogan.registry.database import Database, RegistryError
@@ -413,6 +413,78 @@ class Registry:
             known = _remembered(memory, database)
             if known is not None:
                 known.forget()
+                known.keep(found.head)
+            return found
+        finally:
+            database.close()
+
+    def export(
+        self,
+        file: Path,
+        *,
+        patches: Iterable[str] = (),
+        aliases: Iterable[str] = (),
+        processes: int = 1,
+        progress: Progress = Silent(),
+    ) -> exchange.Exported:
+        """Write an archive for another site.
+
+        Args:
+            file: is made.
+            patches: whose files go along, with their evidence, by digest or the beginning of one.
+            aliases: the same, by what stands there; where neither is given, the files of all patches go along.
+            processes: that check signatures.
+            progress: told how far it is.
+        """
+        chosen = {self.find(one).digest for one in patches}
+        for name in aliases:
+            standing = self.alias(name)
+            if standing.patch is None:
+                raise RegistryError(f"the bare base stands at {name}", todo="Name patches with --patch")
+            chosen.add(standing.patch)
+        return exchange.export(
+            self.database, self.blobs, file, patches=chosen or None, processes=processes, progress=progress
+        )
+
+    @classmethod
+    def import_from(
+        cls,
+        file: Path,
+        url: str,
+        blobs: str | None = None,
+        *,
+        head: Head | None = None,
+        memory: Path | None = None,
+        processes: int = 1,
+        progress: Progress = Silent(),
+    ) -> exchange.Imported:
+        """Take from an archive what is new, into a registry that its log goes on from, or where there is none.
+
+        Args:
+            file: the archive.
+            url: of the database, as `blobs` and `memory` are taken by `Registry`.
+            blobs: where files are kept.
+            head: that was kept elsewhere, and that the archive must lead to.
+            memory: a file with the heads that this machine has seen.
+            processes: that check signatures.
+            progress: told how far it is.
+
+        Raises:
+            IntegrityError: the archive is damaged, hostile or forged, or does not lead to `head`.
+            DivergedError: this registry and the archive's both went on behind the same event, or are two.
+        """
+        database = Database(url)
+        try:
+            files, known = Blobs(_files(database, blobs)), _remembered(memory, database)
+            wanted = () if head is None else (head,)
+            if exchange.empty(database):
+                # A registry that is gone comes back no older than it was seen here.
+                seen = None if known is None else known.seen
+                wanted = wanted if seen is None else (*wanted, seen)
+            else:
+                cls(url, blobs, memory=memory).close()
+            found = exchange.bring(file, database, files, wanted=wanted, processes=processes, progress=progress)
+            if known is not None:
                 known.keep(found.head)
             return found
         finally:

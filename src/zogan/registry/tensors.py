@@ -25,11 +25,21 @@ def put_list(connection: Connection, key: str, content: Callable[[str], bytes]) 
     at = tables.tensors.c
     if connection.execute(select(at.list).where(at.list == key).limit(1)).first() is not None:
         return
+    names = listed(key, content(key))
+    if names:
+        connection.execute(tables.tensors.insert(), [{"tensor": one, "list": key} for one in sorted(set(names))])
+
+
+def listed(key: str, content: bytes) -> list[str]:
+    """The names of a list.
+
+    Raises:
+        IntegrityError: it is no list of names.
+    """
     try:
-        names = json.loads(content(key))
+        names = json.loads(content)
         if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
             raise ValueError
     except (ValueError, RecursionError):
         raise IntegrityError("holds no list of tensors", where=f"blob {key[:12]}") from None
-    if names:
-        connection.execute(tables.tensors.insert(), [{"tensor": one, "list": key} for one in sorted(set(names))])
+    return names

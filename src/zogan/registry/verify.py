@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from zogan.progress import Progress, Silent
 from zogan.registry import tables
-from zogan.registry.blobs import Blobs
+from zogan.registry.blobs import LEFT_OUT, Blobs
 from zogan.registry.compare import compared
 from zogan.registry.database import Database
 from zogan.registry.envelope import Signed
@@ -48,6 +48,7 @@ class Verified:
         events: that were read.
         signatures: that were checked; those before a head that is known are proved by its hash.
         blobs: files that were hashed.
+        left_out: files that are not held here, as the archive that brought their events left them out.
         head: the last event; None in an empty log.
         faults: at most `MOST`; `more` counts the rest.
     """
@@ -55,6 +56,7 @@ class Verified:
     events: int = 0
     signatures: int = 0
     blobs: int = 0
+    left_out: int = 0
     head: Head | None = None
     faults: list[Fault] = field(default_factory=list)
     more: int = 0
@@ -243,7 +245,10 @@ def _read(
     if blobs is not None:
         progress.start("blobs", len(reader.blobs))
         for count, (digest, number) in enumerate(reader.blobs.items(), 1):
-            if fault := blobs.fault(digest):
+            if (fault := blobs.fault(digest)) == LEFT_OUT:
+                found.left_out += 1
+                continue
+            if fault:
                 found.add(number, f"{fault}: {digest[:12]}")
             found.blobs += 1
             progress.advance(count)

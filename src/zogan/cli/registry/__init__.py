@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zogan.cli.registry import begin, decisions, history, identity, keeping, patches, places, policy, proof
+from zogan.cli.registry import begin, decisions, exchange, history, identity, keeping, patches, places, policy, proof
 
 
 def register(app: typer.Typer) -> None:
@@ -13,6 +13,6 @@ def register(app: typer.Typer) -> None:
         help="Every patch, event and decision: who approved what, on what evidence, and how to go back.",
         no_args_is_help=True,
     )
-    for part in (begin, identity, policy, patches, decisions, places, history, proof, keeping):
+    for part in (begin, identity, policy, patches, decisions, places, history, proof, keeping, exchange):
         part.register(group)
     app.add_typer(group, name="registry")

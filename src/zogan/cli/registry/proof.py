@@ -61,11 +61,14 @@ def verify(
         "events": found.events,
         "signatures": found.signatures,
         "files": found.blobs,
+        "left_out": found.left_out,
         "head": None if found.head is None else str(found.head),
         "faults": [{"event": one.number, "what": one.what} for one in found.faults],
         "more": found.more,
     }
     counts = f"{found.events:,} events, {found.signatures:,} signatures, {found.blobs:,} files"
+    if found.left_out:
+        counts += f", {found.left_out:,} files not held here"
     more = [f"and {found.more:,} more"] if found.more else []
     lead = f"whole: {counts}" if found else f"NOT whole: {counts}"
     console.result(value, lead, *map(str, found.faults), *more, *([f"head: {found.head}"] if found.head else []))
