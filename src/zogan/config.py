@@ -43,6 +43,14 @@ HeadStart = Literal["normal", "means", "ridge", "logistic"]
 RESELECT_UNTIL = 0.75
 """Share of the steps, the first ones, within which `train.reselect` exchanges weights (RigL, arXiv:1911.11134)."""
 
+_PASSWORD = re.compile(r"(://[^:/@]*:)\S+(?=@)|([?&][a-z]*password=)[^&]*", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """A URL without its password."""
+    return _PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", url)
+
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -676,6 +684,16 @@ class RegistryConfig(Section):
     )
     identity: Path | None = Field(None, description="your key; the one in your settings' folder where absent")
 
+    @field_validator("url", "blobs")
+    @classmethod
+    def _without_password(cls, given: str | None) -> str | None:
+        if given is not None and masked(given) != given:
+            raise ValueError(
+                "holds a password, which every run would copy. Keep it in ~/.pgpass or PGPASSWORD, or give the URL by "
+                "ZOGAN_REGISTRY"
+            )
+        return given
+
 
 METHOD_RATES: dict[str, float] = {"sparse": 0.003, "full": 5e-5, "lora": 1e-3, "head": 0.002}
 """Learning rate of each method where the configuration gives none."""
@@ -1001,7 +1019,7 @@ def _explain(error: ValidationError) -> str:
             lines.append(f"key {key!r} is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ")
-            lines.append(f"{key} = {fault['input']!r}: {message}" if key else message)
+            lines.append(f"{key} = {masked(repr(fault['input']))}: {message}" if key else message)
     return "; ".join(lines)
 
 

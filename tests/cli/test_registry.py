@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import create_engine
 
 from commands import failure, printed_json, printed_text
 from judged_run import configured, judge_again, write_judged
@@ -87,7 +88,7 @@ def begin(desk: Desk, url: str) -> None:
         desk.does("olga", "identity", "enrol", who.title(), keys[who], "--role", role)
 
 
-def test_a_patch_comes_to_production_and_goes_back(desk: Desk, url: str) -> None:
+def test_a_patch_comes_to_production_and_goes_back(desk: Desk, url: str, elsewhere: str) -> None:
     begin(desk, url)
     first = write_judged(desk.folder / "runs" / "first", 1)
     patch = desk.does("eva", "add", str(first), "--note", "March complaints")["body"]["patch"]
@@ -206,6 +207,64 @@ def test_a_patch_comes_to_production_and_goes_back(desk: Desk, url: str) -> None
     again = desk.does("eva", "restore", "copy", "--url", "again.db", "--blobs", "again")
     assert again["head"] == copied["head"] == desk.does("eva", "head", "--url", "again.db", "--blobs", "again")["head"]
     assert desk.does("eva", "verify", "--url", "again.db", "--blobs", "again", "--full")["whole"]
+
+    # Another site, with a database of its own and no network.
+    sent = desk.does("eva", "export", "-o", "march.zogan", "--alias", "support/production", "--patch", short)
+    assert (sent["head"], sent["left_out"]) == (copied["head"], 0)
+    site = ("--url", elsewhere, "--blobs", "elsewhere")
+    assert "does not lead to the head" in desk.refused(
+        "eva", "import", "march.zogan", "--head", f"7:{'a' * 64}", *site, code=4
+    )
+    taken = desk.does("eva", "import", "march.zogan", "--head", sent["head"], *site)
+    assert (taken["events"], taken["blobs"], taken["left_out"]) == (sent["events"], sent["blobs"], 0)
+    assert desk.does("eva", "verify", "--head", sent["head"], "--full", "--processes", "1", *site)["faults"] == []
+    assert desk.does("eva", "why", "support/production", "--at", stood_at, *site)["patch"]["digest"] == patch
+    assert "nothing was added: the registry here has all" in desk.shows("eva", "import", "march.zogan", *site)
+    desk.does("otto", "rollback", "support/production", "--to", "base", "--reason", "here", "--yes", *site)
+    assert "nothing was added: the archive ends with event" in desk.shows("eva", "import", "march.zogan", *site)
+    desk.does("otto", "rollback", "support/production", "--to", "base", "--reason", "there", "--yes")
+    desk.does("eva", "export", "-o", "april.zogan")
+    apart = desk.does("eva", "import", "april.zogan", *site, code=3)
+    assert apart["common"] == sent["head"]
+    assert [apart[side]["events"][0]["body"]["reason"] for side in ("here", "archive")] == ["here", "there"]
+    assert apart["here"]["events"][0]["name"] == "Otto"
+
+
+@pytest.fixture
+def elsewhere(url: str) -> Iterator[str]:
+    """A second database, of the same kind."""
+    if url.endswith("registry.db"):
+        yield "elsewhere.db"
+        return
+    with create_engine(
+        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    ).connect() as one:
+        one.exec_driver_sql("CREATE DATABASE elsewhere")
+    yield url.replace("/postgres?", "/elsewhere?")
+
+
+def test_a_password_is_neither_kept_nor_shown(desk: Desk) -> None:
+    for key, given in (
+        ("url", "postgresql://ann:tiger-7@nowhere.invalid/registry"),
+        ("url", "postgresql://nowhere.invalid/registry?user=ann&password=tiger-7"),
+        ("blobs", "ftp://ann:tiger-7@nowhere.invalid/blobs"),
+    ):
+        configured(desk.folder, **{key: given})
+        line = desk.refused("ann", "log", code=2)
+        assert "holds a password, which every run would copy. Keep it in ~/.pgpass" in line
+        assert "tiger" not in line
+    (desk.folder / "zogan.yaml").unlink()
+    for given in (
+        "postgresql://ann:tiger-7@127.0.0.1:1/registry",
+        "postgresql://127.0.0.1:1/registry?user=ann&password=tiger-7",
+        "mysql://ann:tiger-7@nowhere.invalid/registry",
+        "postgresql://ann:tiger-7@127.0.0.1:port/registry",
+    ):
+        assert "tiger" not in desk.refused("ann", "log", "--url", given, "--blobs", "blobs", code=2)
+    begin(desk, str(desk.folder / "registry.db"))
+    line = desk.refused("ann", "log", "--blobs", "nothing-like://ann:tiger-7@nowhere.invalid/blobs", code=2)
+    assert "registry.blobs" in line
+    assert "tiger" not in line
 
 
 @pytest.fixture

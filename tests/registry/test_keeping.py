@@ -37,6 +37,15 @@ def test_a_file_is_kept_once_by_its_content(tmp_path: Path, url: str) -> None:
     assert blobs.remove(path) == 7
 
 
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "ab", "A" * 64, "a" * 64 + "\n", "..", ""])
+def test_a_name_that_is_no_hash_reaches_no_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secret").write_bytes(b"content")
+    blobs = Blobs(str(tmp_path / "blobs"))
+    for ask in (blobs.get, blobs.fault, blobs.holds, blobs.leave_out):
+        with pytest.raises(IntegrityError, match="is no SHA-256"):
+            ask(name)
+
+
 def test_a_storage_that_nothing_serves_is_told() -> None:
     with pytest.raises(ConfigError, match=r"registry\.blobs"):
         Blobs("nothing-like-it://bucket")

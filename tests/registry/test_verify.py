@@ -258,6 +258,28 @@ def test_an_event_that_the_rules_forbid_is_found_though_it_is_signed_and_chained
     ]
 
 
+def test_an_event_that_is_too_large_is_found(copy: Path, written: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zogan.registry import event as module
+    from zogan.registry.envelope import Signed, pae
+    from zogan.registry.event import LARGEST_BYTES, Added, Event
+
+    with Registry(str(copy / "registry.db"), str(copy / "blobs")) as registry:
+        head, added = registry.head(), registry.log(patch=registry.patches()[0].digest)[-1].body
+    assert isinstance(added, Added)
+    body = added.model_copy(update={"patch": "ab" * 32, "labels": ("x" * LARGEST_BYTES,)})  # else as it may be
+    event = Event(number=14, previous=head.hash, at=later(days=1), by=written.engineer.keyid, body=body)
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "LARGEST_BYTES", 2**30)
+        payload = event.dumps()
+    one = Signed(payload, written.engineer.keyid, written.engineer.sign(pae(payload)))
+    tamper(
+        copy,
+        f"INSERT INTO events VALUES (14, '{one.hash}', x'{payload.hex()}', '{one.keyid}', x'{one.signature.hex()}')",
+        f"INSERT INTO entries VALUES (14, '{event.at}', 'add', '{event.by}', '{body.patch}', NULL)",
+    )
+    assert [str(fault) for fault in verified(copy).faults] == ["event 14: is no event that this zogan reads"]
+
+
 @pytest.fixture
 def alone(tmp_path: Path) -> Iterator[Team]:
     made = team(tmp_path / "alone")

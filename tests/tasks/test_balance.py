@@ -132,7 +132,8 @@ def test_at_its_default_it_leaves_no_mark_in_a_patch(folder: Path) -> None:
     before = open_with(folder, "none").config.model_dump(mode="json")
     for key in ("balance", "folds", "head_start", "head_warmup", "reselect", "reselect_share"):
         del before["train"][key]
-    for section in ("regularize", "adapters", "search", "protocol", "probes", "registry"):
+    # Not regularize: rows as few as these are held by R-Drop, which changes what is trained.
+    for section in ("adapters", "search", "protocol", "probes", "registry"):
         del before[section]
     for section in ("output", "language", "evaluate", "data", "model", "cost"):
         del before[section]

@@ -60,7 +60,7 @@ class Manifest(Part):
     Attributes:
         registry: its id.
         head: the last event, as `zogan registry head` prints it.
-        events, bytes, sha256: how many there are; length and hash of their text.
+        events, size, sha256: how many there are; bytes and hash of their text.
         keys: everyone, for people to read; the events are what counts.
         patches: whose files it holds, where it does not hold all.
         blobs: bytes of each file, by SHA-256.
@@ -70,7 +70,7 @@ class Manifest(Part):
     registry: str
     head: str
     events: Count
-    bytes: Count
+    size: Count
     sha256: Sha256
     keys: tuple[Key, ...]
     patches: tuple[Sha256, ...] | None
@@ -107,9 +107,12 @@ class Writer:
         """Write a file."""
         self._zip.writestr(_member(_place(digest)), content)
 
-    def done(self, manifest: Manifest) -> None:
-        """Close it."""
+    def manifest(self, manifest: Manifest) -> None:
+        """Write what it holds."""
         self._zip.writestr(_member(MANIFEST), manifest.dumps())
+
+    def close(self) -> None:
+        """Write the directory at its end."""
         self._zip.close()
 
 
@@ -126,7 +129,11 @@ def written(file: Path) -> Iterator[Writer]:
     partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as stream:
-            yield Writer(stream)
+            writer = Writer(stream)
+            try:
+                yield writer
+            finally:
+                writer.close()
             stream.flush()
             os.fsync(stream.fileno())
         partial.rename(file)
@@ -174,7 +181,7 @@ class Archive:
                 if not line.endswith(b"\n") or count > self.manifest.events:
                     raise self.wrong(f"holds an event that is cut or too long, behind event {count - 1:,}")
                 yield Signed.loads(line[:-1])
-        if (size, count, sha.hexdigest()) != (self.manifest.bytes, self.manifest.events, self.manifest.sha256):
+        if (size, count, sha.hexdigest()) != (self.manifest.size, self.manifest.events, self.manifest.sha256):
             raise self.wrong("its events are not those of its manifest")
 
     def blob(self, digest: str) -> bytes:

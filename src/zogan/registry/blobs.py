@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from zogan.config import masked
 from zogan.errors import ConfigError, IntegrityError
 
 _CHUNK = 2**20
@@ -38,9 +39,11 @@ class Blobs:
             self._files, root = fsspec.core.url_to_fs(url)
         except (ImportError, ValueError) as error:
             raise ConfigError(
-                " ".join(str(error).split()), where="registry.blobs", todo="Install what serves it, such as s3fs"
+                " ".join(str(error).replace(url, masked(url)).split()),
+                where="registry.blobs",
+                todo="Install what serves it, such as s3fs",
             ) from None
-        self.url, self._root = url, str(root).rstrip("/")
+        self.url, self._root = masked(url), str(root).rstrip("/")
         self._local = "file" in _protocols(self._files)
 
     def put(self, content: bytes | Path) -> str:

@@ -11,6 +11,7 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from zogan.config import masked
 from zogan.errors import ConfigError, ZoganError
 from zogan.registry.migrations import LATEST
 
@@ -98,7 +99,7 @@ class Database:
     @property
     def shown(self) -> str:
         """Where it lies, without a password."""
-        return str(self.file) if self.file is not None else self.url.rpartition("@")[2]
+        return str(self.file) if self.file is not None else _shown(self.url)
 
     def _version(self) -> str | None:
         """Of the tables; None where there are none."""
@@ -179,5 +180,10 @@ def _opening(url: str) -> Iterator[None]:
         ) from None
     except (DBAPIError, sqlalchemy.exc.ArgumentError) as error:
         line = " ".join(str(getattr(error, "orig", None) or error).split())
-        shown = url.partition("@")[2] if "@" in url else url
-        raise ConfigError(f"the registry's database cannot be opened: {line}", where=shown) from None
+        line = line.replace(url, masked(url))
+        raise ConfigError(f"the registry's database cannot be opened: {line}", where=_shown(url)) from None
+
+
+def _shown(url: str) -> str:
+    """Host and database, without who connects."""
+    return masked(url).rpartition("@")[2]

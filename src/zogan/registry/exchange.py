@@ -152,13 +152,13 @@ def export(
             registry=first[0],
             head=str(replay.head),
             events=replay.head.number,
-            bytes=size,
+            size=size,
             sha256=sha,
             keys=tuple(keys),
             patches=None if patches is None else tuple(sorted(patches)),
             blobs=sizes,
         )
-        archive.done(manifest)
+        archive.manifest(manifest)
     left_out = len(named) - len(sizes)
     return Exported(file, manifest.registry, replay.head, replay.head.number, len(sizes), left_out, file.stat().st_size)
 
