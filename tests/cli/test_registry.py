@@ -236,10 +236,10 @@ def elsewhere(url: str) -> Iterator[str]:
     if url.endswith("registry.db"):
         yield "elsewhere.db"
         return
-    with create_engine(
-        url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
-    ).connect() as one:
-        one.exec_driver_sql("CREATE DATABASE elsewhere")
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE elsewhere")
+    engine.dispose()
     yield url.replace("/postgres?", "/elsewhere?")
 
 

@@ -12,7 +12,7 @@ import re
 import stat
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -167,7 +167,7 @@ class Archive:
                 self._stream.close()
                 raise
 
-    def envelopes(self) -> Iterator[Signed]:
+    def envelopes(self) -> Generator[Signed, None, None]:
         """All events, the first first.
 
         Raises:

@@ -178,7 +178,7 @@ def _opening(url: str) -> Iterator[None]:
             where="registry.url",
             todo="Install it with pip install 'zogan[postgresql]'",
         ) from None
-    except (DBAPIError, sqlalchemy.exc.ArgumentError) as error:
+    except (DBAPIError, sqlalchemy.exc.ArgumentError, ValueError) as error:
         line = " ".join(str(getattr(error, "orig", None) or error).split())
         line = line.replace(url, masked(url))
         raise ConfigError(f"the registry's database cannot be opened: {line}", where=_shown(url)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -272,17 +273,17 @@ def _compared(archive: Archive, database: Database) -> Head | None:
     with database.reading() as connection:
         found = last_of(connection)
         common: Head | None = None
-        mine, theirs = envelopes(connection), archive.envelopes()
-        for number, (one, other) in enumerate(zip_longest(mine, theirs), 1):
-            if one is None or other is None:
-                return found
-            hashed = _hashed(one, number)
-            if hashed != other.hash:
-                there = _side(other, theirs, number - 1, {key.keyid: key.name for key in archive.manifest.keys})
-                us = _side(one, mine, number - 1, {})
-                names = {person.keyid: person.name for person in Tables(connection).people().values()}
-                raise DivergedError(common, replace(us, names=names), there)
-            common = Head(number, hashed)
+        with closing(envelopes(connection)) as mine, closing(archive.envelopes()) as theirs:
+            for number, (one, other) in enumerate(zip_longest(mine, theirs), 1):
+                if one is None or other is None:
+                    break
+                hashed = _hashed(one, number)
+                if hashed != other.hash:
+                    there = _side(other, theirs, number - 1, {key.keyid: key.name for key in archive.manifest.keys})
+                    us = _side(one, mine, number - 1, {})
+                    names = {person.keyid: person.name for person in Tables(connection).people().values()}
+                    raise DivergedError(common, replace(us, names=names), there)
+                common = Head(number, hashed)
         return found
 
 

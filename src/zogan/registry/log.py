@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -96,12 +96,13 @@ def event_of(connection: Connection, number: int) -> Event:
         ) from None
 
 
-def envelopes(connection: Connection) -> Iterator[Signed]:
+def envelopes(connection: Connection) -> Generator[Signed, None, None]:
     """All events, the first first."""
     at = tables.events.c
     query = select(at.payload, at.keyid, at.signature).order_by(at.number)
-    for row in connection.execution_options(yield_per=1000).execute(query):
-        yield Signed(row.payload, row.keyid, row.signature)
+    with connection.execution_options(yield_per=1000).execute(query) as rows:  # closed though not all are read
+        for row in rows:
+            yield Signed(row.payload, row.keyid, row.signature)
 
 
 def append(
