@@ -151,7 +151,7 @@ def test_two_that_went_on_are_shown_and_not_merged(tmp_path: Path, here: Callabl
         mine = registry.head()
     made.candidate(1)
     made.registry.export(tmp_path / "apart.zogan")
-    with pytest.raises(DivergedError, match="both went on behind event 4: 1 events here, 2 there") as told:
+    with pytest.raises(DivergedError, match="both went on behind event 4: by 1 here, by 2 there") as told:
         here(tmp_path / "apart.zogan")
     assert told.value.common == common
     assert [one.body.kind for one in told.value.here.events] == ["enrol"]

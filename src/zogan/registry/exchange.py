@@ -87,7 +87,7 @@ class DivergedError(RegistryError):
         what = (
             "it is another registry than the one here"
             if common is None
-            else f"both went on behind event {common.number:,}: {here.count:,} events here, {there.count:,} there"
+            else f"both went on behind event {common.number:,}: by {here.count:,} here, by {there.count:,} there"
         )
         super().__init__(f"{what}; nothing was taken", todo="Import into another place, and add there what is missing")
 
