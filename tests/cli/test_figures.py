@@ -55,5 +55,5 @@ def test_without_an_after_there_is_before_alone(tmp_path: Path) -> None:
 def test_the_value_is_the_evaluations_own(tmp_path: Path) -> None:
     evaluation = load(tmp_path)
     tree = figures_tree(evaluation)
-    assert tree.keys() == {"rows", "metrics", "before", "after", "difference"}
+    assert tree.keys() == {"rows", "metrics", "before", "after", "difference", "external", "overfitting"}
     assert tree["before"]["accuracy"]["value"] == evaluation.before["accuracy"].value

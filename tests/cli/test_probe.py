@@ -32,11 +32,12 @@ def test_over_a_run_it_is_written(tuned: Path, capsys: pytest.CaptureFixture[str
 
 def test_over_a_patch_nothing_is_written(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(tuned / "run/patch.safetensors", tuned / "mine.safetensors")
+    before = (tuned / "run/probes.json").read_bytes()  # the pilot's
     alone = ["--patch", "mine.safetensors", "--production", "run/patch.safetensors", "--only", "churn"]
     tree = printed_json(["probe", *alone], capsys)
     assert [one["name"] for one in tree["readings"]] == ["churn", "churn.production"]
     assert tree["readings"][1]["value"]["value"] == 0
-    assert not (tuned / "run/probes.json").exists()
+    assert (tuned / "run/probes.json").read_bytes() == before
     printed_json(["protocol", "freeze"], capsys)
     printed_json(["probe", *alone], capsys)
     assert json.loads((tuned / "looks.jsonl").read_text())["command"] == "probe"

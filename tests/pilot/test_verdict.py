@@ -106,10 +106,10 @@ def test_a_verdict_is_kept_until_something_changes(project: Path) -> None:
     assert judged(project)[1] == "kept"
     assert contents(project / "run") == before
     run = pilot(tiny_config(project, "protocol.margin=0.05"), until="verdict", beside=project)
-    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "kept", "verdict": "done"}
+    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "kept", "probe": "kept", "verdict": "done"}
     assert verdict_of(project).margin == 0.05
     run = pilot(tiny_config(project, "protocol.alpha=0.1"), until="verdict", beside=project)
-    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "done", "verdict": "done"}
+    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "done", "probe": "kept", "verdict": "done"}
 
 
 def test_what_was_frozen_and_looked_at_once_is_confirmed(project: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_kill_between_the_stages_ends_with_the_same_verdict(
     assert (project / "run" / "evaluation.json").read_bytes() == (finished / "run" / "evaluation.json").read_bytes()
     assert not (project / "run" / "verdict.json").exists()
     run = pilot(tiny_config(project), until="verdict", beside=project)
-    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "kept", "verdict": "done"}
+    assert run.stages == {"select": "kept", "tune": "kept", "evaluate": "kept", "probe": "kept", "verdict": "done"}
 
     def timeless(found: Verdict) -> list[Any]:
         return [one for one in found.clauses if one.name not in ("latency_ms", "peak_bytes")]
@@ -238,7 +238,7 @@ def test_each_seed_is_tuned_and_all_are_judged(tmp_path: Path) -> None:
     write_project(tmp_path, "new head", protocol={**LAX, "seeds": [0, 1]})
     run = pilot(tiny_config(tmp_path), until="verdict")
     names = {"select", "head_only", "tune"}
-    assert run.stages.keys() == names | {f"{name}:1" for name in names} | {"evaluate", "verdict"}
+    assert run.stages.keys() == names | {f"{name}:1" for name in names} | {"evaluate", "probe", "verdict"}
     other = run.folder / "seeds" / "1"
     assert Patch.load(other / "patch.safetensors").digest != Patch.load(run.patch).digest
     found = verdict_of(tmp_path)

@@ -41,7 +41,7 @@ def make(tmp_path: Path) -> MakeJob:
             tiny(folder / "base", layers=LAYERS, width=16)
         splits = data.write_splits(folder, task, train=12, validation=5, test=3)  # type: ignore[arg-type]
         keys["budget"] = {"density": 0.05} | keys.get("budget", {})
-        keys = {"train": {"epochs": 2, "batch_size": 4, "rate": 0.01}, **keys}
+        keys = {"train": {"epochs": 2, "batch_size": 4, "rate": 0.01}, "regularize": {"r_drop": 0.0}, **keys}
         return open_job(data.make_config(folder, task, data=splits, **keys), cache=tmp_path / "cache")
 
     return make

@@ -56,6 +56,7 @@ def open_with(
         method=method,
         budget={"density": 0.05, "depth": 1} if method == "sparse" else {},
         select={"batches": 2},
+        regularize={"r_drop": 0.0},
         lora={"rank": 2},
         train={"epochs": EPOCHS, "batch_size": 8, "rate": 0.01, "folds": FOLDS, "checkpoint_seconds": 0.0, **train},
     )

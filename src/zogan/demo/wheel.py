@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import Any
 
 from zogan.errors import DataError
 
@@ -31,7 +32,7 @@ class Wheel:
             raise DataError(f"has no {inside}", where=self.title, todo=f"pip install --force-reinstall {self.name}")
         return path
 
-    def _distribution(self) -> Distribution:
+    def _distribution(self) -> Any:  # of importlib.metadata, or of its backport, once another library has loaded that
         try:
             return distribution(self.name)
         except PackageNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from zogan.errors import ModelError, nearest
 
@@ -39,7 +40,7 @@ def find_package(name: str) -> Path:
     )
 
 
-def _bases(distribution: metadata.Distribution) -> list[Path]:
+def _bases(distribution: Any) -> list[Path]:
     files = distribution.files or []
     modules = {file.parent for file in files if file.name == "modules.json"}
     weights = {file.parent for file in files if file.suffix == ".safetensors"}
