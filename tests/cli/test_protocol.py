@@ -61,6 +61,7 @@ def test_a_plan_by_what_an_earlier_run_found(fresh: Path, capsys: pytest.Capture
 def test_a_run_whose_models_do_not_differ_says_nothing(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluation = json.loads(Path("run/evaluation.json").read_text())
     evaluation["difference"]["accuracy"] |= {"value": 0, "low": 0, "high": 0}
+    evaluation["evidence"]["matched"] |= {"gained": 0, "lost": 0}
     Path("run/evaluation.json").write_text(json.dumps(evaluation))
     assert "--from: its two models do not differ in accuracy" in failure(["protocol", "plan", "--from", "run"], capsys)
 
