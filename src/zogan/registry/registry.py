@@ -372,7 +372,7 @@ class Registry:
         memory = self._remembered
         proved = None if memory is None or full else memory.proved
         if new and proved is not None and written_down is None:
-            found = verify_new(self.database, proved)
+            found = verify_new(self.database, proved, processes=processes)
             if found and found.head is not None and memory is not None:
                 memory.keep(found.head)
             return found
@@ -381,6 +381,7 @@ class Registry:
             self.blobs if files else None,
             written_down=written_down or (None if memory is None else memory.seen),
             proved=proved,
+            kept=None if memory is None else memory.kept,
             processes=processes,
             progress=progress,
         )
