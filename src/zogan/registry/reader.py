@@ -33,6 +33,7 @@ class Reader:
         keys: public keys by keyid, which the log enrolled so far.
         blobs: files that events name, each with the first that does.
         entries: the hash of all rows of `entries` so far.
+        took: whether it has read an event.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Reader:
         self.keys: dict[str, str] = {}
         self.blobs: dict[str, int] = {}
         self.entries = hashlib.sha256()
+        self.took = False
 
     def take(self, row: Row) -> None:
         """One row of the log, with its row in `entries` beside it. Whatever is in them, this ends."""
         self.found.events += 1
+        self.took = True
         number, kept, payload, keyid, signature = row[:5]
         if not isinstance(number, int):
             self.found.add(None, f"an event is numbered {number!r}")

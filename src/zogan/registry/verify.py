@@ -66,7 +66,7 @@ def verify(
     else:
         if blobs is not None:
             _files(blobs, reader.blobs, found, progress)
-        if found and found.head is not None and kept is not None and found.head != proved:
+        if found and found.head is not None and kept is not None and reader.took:
             entries = reader.entries.hexdigest()
             Checkpoint(found.head, reader.at, entries, reader.memory).write(kept, zogan.__version__)
     found.faults.sort(key=lambda one: (one.number is None, one.number or 0))
