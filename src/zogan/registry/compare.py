@@ -14,7 +14,7 @@ from zogan.registry import tables
 from zogan.registry.candidate import dumps
 from zogan.registry.checkpoint import Kept, line_of
 from zogan.registry.projection import columns
-from zogan.registry.rows import batches
+from zogan.registry.rows import Row, batches
 from zogan.registry.state import Memory, State
 
 
@@ -42,22 +42,30 @@ def compared(connection: Connection, memory: Memory, events: int) -> Iterator[st
 
 def _patches(connection: Connection, memory: Memory) -> Iterator[str]:
     lines = memory.lines if isinstance(memory, Kept) else {}
-    seen, lists = 0, {one.tensors for one in memory}
+    missing = lines.keys() | memory.patches.keys()
+    lists = {one.tensors for one in memory}
     for row in chain.from_iterable(batches(connection, select(tables.patches))):
         if (line := lines.get(row[0])) is not None:
-            same = line_of(row) == line
+            same = _line(row) == line
             lists.add(row[5] if same else json.loads(line)[5])
-        elif (patch := memory.patches.get(row[0])) is not None:
-            same = row == tuple(columns(patch).values())
         else:
-            yield f"patches: {str(row[0])[:12]} is not what the log says"
-            continue
-        seen += 1
+            patch = memory.patches.get(row[0])
+            same = patch is not None and row == tuple(columns(patch).values())
+        missing.discard(row[0])
         if not same:
             yield f"patches: {str(row[0])[:12]} is not what the log says"
-    if missing := len(memory.patches) + len(lines) - seen:
-        yield f"patches: {missing:,} that the log has are missing"
+    if missing:
+        yield f"patches: {len(missing):,} that the log has are missing"
+        lists |= {json.loads(lines[digest])[5] for digest in missing & lines.keys()}
     yield from _lists(connection, lists)
+
+
+def _line(row: Row) -> str | None:
+    """A row as it would be kept; None of what no row of ours holds."""
+    try:
+        return line_of(row)
+    except (TypeError, ValueError):
+        return None
 
 
 def _table(connection: Connection, table: Table, wanted: Mapping[Any, Any]) -> Iterator[str]:
