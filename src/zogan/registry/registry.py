@@ -361,10 +361,12 @@ class Registry:
     ) -> Verified:
         """Read and prove the whole log, and hash all files.
 
+        What was proved on this machine before is hashed anew; signatures and rules are those of what came since.
+
         Args:
             written_down: a head that was kept elsewhere.
             new: read only what came since everything was last verified here; all, where nothing was.
-            full: check the signatures too that were checked here before.
+            full: believe nothing of what was proved here before.
             files: hash the blobs.
             processes: that check signatures.
             progress: told how far it is.
