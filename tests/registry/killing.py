@@ -37,7 +37,13 @@ def work(registry: Registry, draw: random.Random, name: str) -> None:
     evaluate(registry, patch, name)
     registry.approve(registry.find(patch.digest), identity=key("reviewer 0"), at=AT)
     standing = {one.name: one for one in registry.aliases()}.get(ALIAS)
-    registry.promote(registry.find(patch.digest), ALIAS, instead=standing and standing.patch, identity=OPERATOR, at=AT)
+    registry.promote(
+        registry.find(patch.digest),
+        ALIAS,
+        instead=None if standing is None else standing.patch,
+        identity=OPERATOR,
+        at=AT,
+    )
     if standing is not None and draw.random() < 0.5:
         alias = registry.alias(ALIAS)
         registry.roll_back(alias, registry.target(alias, "base"), "it fails", identity=OPERATOR, at=AT)
