@@ -49,6 +49,7 @@ bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77
 	$(BIN)/python benchmarks/larger.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/kills.py
+	$(BIN)/python benchmarks/registry.py
 	$(if $(DATA),$(BIN)/python benchmarks/methods.py --data $(DATA),@echo "methods.py needs rows: make bench DATA=FOLDER")
 	$(if $(DATA),$(CURVES) --only e2e-cleaned --rows 300 --budget-minutes 60,@echo "curves.py too")
 	$(if $(DATA),$(CURVES) --only banking77 --rows 10 --budget-minutes 40)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
 from zogan.registry import tables
 from zogan.registry.candidate import dumps
+from zogan.registry.checkpoint import Kept, line_of
 from zogan.registry.projection import columns
+from zogan.registry.rows import Row, batches
 from zogan.registry.state import Memory, State
 
 
@@ -33,23 +37,43 @@ def compared(connection: Connection, memory: Memory, events: int) -> Iterator[st
     ]
     for table, wanted in documents:
         yield from _table(connection, table, wanted)
-    seen = 0
-    for row in connection.execution_options(yield_per=2000).execute(select(tables.patches)):
-        patch = memory.patches.get(row.digest) if isinstance(row.digest, str) else None
-        seen += patch is not None
-        if patch is None or tuple(row) != tuple(columns(patch).values()):
-            yield f"patches: {str(row.digest)[:12]} is not what the log says"
-    if seen != len(memory.patches):
-        yield f"patches: {len(memory.patches) - seen:,} that the log has are missing"
-    yield from _lists(connection, {one.tensors for one in memory})
+    yield from _patches(connection, memory)
+
+
+def _patches(connection: Connection, memory: Memory) -> Iterator[str]:
+    lines = memory.lines if isinstance(memory, Kept) else {}
+    missing = lines.keys() | memory.patches.keys()
+    lists = {one.tensors for one in memory}
+    for row in chain.from_iterable(batches(connection, select(tables.patches))):
+        if (line := lines.get(row[0])) is not None:
+            same = _line(row) == line
+            lists.add(row[5] if same else json.loads(line)[5])
+        else:
+            patch = memory.patches.get(row[0])
+            same = patch is not None and row == tuple(columns(patch).values())
+        missing.discard(row[0])
+        if not same:
+            yield f"patches: {str(row[0])[:12]} is not what the log says"
+    if missing:
+        yield f"patches: {len(missing):,} that the log has are missing"
+        lists |= {json.loads(lines[digest])[5] for digest in missing & lines.keys()}
+    yield from _lists(connection, lists)
+
+
+def _line(row: Row) -> str | None:
+    """A row as it would be kept; None of what no row of ours holds."""
+    try:
+        return line_of(row)
+    except (TypeError, ValueError):
+        return None
 
 
 def _table(connection: Connection, table: Table, wanted: Mapping[Any, Any]) -> Iterator[str]:
     keys = len(table.primary_key.columns)
     there = set()
-    for row in connection.execute(select(table)):
-        key = row[0] if keys == 1 else tuple(row[:keys])
-        if wanted.get(key) != tuple(row):
+    for row in chain.from_iterable(batches(connection, select(table))):
+        key = row[0] if keys == 1 else row[:keys]
+        if wanted.get(key) != row:
             yield f"{table.name}: {key} is not what the log says"
         else:
             there.add(key)
@@ -76,11 +100,11 @@ def _lists(connection: Connection, wanted: set[str]) -> Iterator[str]:
         else:
             yield f"tensors: the list {current[:12]} belongs to no patch"
 
-    for row in connection.execution_options(yield_per=5000).execute(query):
-        if row.list != current:
+    for key, tensor in chain.from_iterable(batches(connection, query)):
+        if key != current:
             yield from closed()
-            current, names = row.list, []
-        names.append(row.tensor)
+            current, names = key, []
+        names.append(tensor)
     yield from closed()
     for one in sorted(left - {hashlib.sha256(dumps([])).hexdigest()}):
         yield f"tensors: the list {one[:12]} is missing or changed"

@@ -131,6 +131,8 @@ class Database:
             options: dict[str, Any] = _WRITES if self.embedded else {"isolation_level": "REPEATABLE READ"}
             try:
                 with connection.execution_options(**options).begin():
+                    if not self.embedded:
+                        _queue(connection)
                     yield connection
             except IntegrityError as error:
                 raise RacedError from error
@@ -165,6 +167,15 @@ def _prepare(connection: Any, _record: Any) -> None:
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("zogan_writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _queue(connection: Connection) -> None:
+    """One writer after the other, as in SQLite: what is read from here on is what the one before wrote.
+
+    A table that may be written anyway: whoever may only add events cannot lock those.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+    connection.exec_driver_sql("LOCK TABLE aliases IN SHARE ROW EXCLUSIVE MODE")
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from binascii import b2a_base64
 from dataclasses import dataclass
 
 from zogan.errors import IntegrityError
@@ -35,13 +36,12 @@ class Signed:
 
     def dumps(self) -> bytes:
         """The envelope: canonical JSON."""
-        payload, signature = b64encode(self.payload), b64encode(self.signature)
-        return b'{"payload":"%b%b%b","sig":"%b"}]}' % (payload, _MIDDLE, self.keyid.encode(), signature)
+        return _dumps(self.payload, self.keyid, self.signature)
 
     @property
     def hash(self) -> str:
         """SHA-256 of the envelope, in hex."""
-        return hashlib.sha256(self.dumps()).hexdigest()
+        return hash_of(self.payload, self.keyid, self.signature)
 
     @classmethod
     def loads(cls, content: bytes) -> Signed:
@@ -69,3 +69,13 @@ class Signed:
 def pae(payload: bytes) -> bytes:
     """What is signed of a payload."""
     return _HEAD + b"%d %b" % (len(payload), payload)
+
+
+def hash_of(payload: bytes, keyid: str, signature: bytes) -> str:
+    """The hash of an event by the parts of its envelope."""
+    return hashlib.sha256(_dumps(payload, keyid, signature)).hexdigest()
+
+
+def _dumps(payload: bytes, keyid: str, signature: bytes) -> bytes:
+    coded, sig = b2a_base64(payload, newline=False), b2a_base64(signature, newline=False)
+    return b'{"payload":"%b%b%b","sig":"%b"}]}' % (coded, _MIDDLE, keyid.encode(), sig)

@@ -8,6 +8,7 @@ from pydantic import Field, FiniteFloat, TypeAdapter
 
 from zogan.errors import ZoganError
 from zogan.patch.meta import Sha256
+from zogan.registry.canonical import dumps
 from zogan.registry.policy import Line, Moment, Part, Policy, Role
 
 ORIGIN = "0" * 64
@@ -244,9 +245,7 @@ class Event(Part):
         Raises:
             OversizedError: it is longer than `LARGEST_BYTES`.
         """
-        import rfc8785
-
-        payload = rfc8785.dumps(self.model_dump(mode="json"))
+        payload = dumps(self.model_dump(mode="json"))
         if len(payload) > LARGEST_BYTES:
             raise OversizedError(
                 f"the event has {len(payload):,} bytes, more than the {LARGEST_BYTES:,} that one may have; "

@@ -11,7 +11,7 @@ from zogan.errors import nearest
 from zogan.registry import tables
 from zogan.registry.database import RegistryError
 from zogan.registry.event import Event, RolledBack
-from zogan.registry.log import event_of
+from zogan.registry.log import event_of, events_of
 from zogan.registry.projection import Tables, read
 from zogan.registry.state import AliasState, PatchState
 
@@ -129,7 +129,7 @@ def life(connection: Connection, patch: PatchState) -> Life:
     moved = set(numbers) | _left(connection, patch)
     query = select(tables.patches.c.digest).where(tables.patches.c.parent == patch.digest)
     children = connection.execute(query.order_by(tables.patches.c.number).limit(100)).scalars()
-    return Life(patch, tuple(event_of(connection, number) for number in sorted(moved)), tuple(children))
+    return Life(patch, tuple(events_of(connection, sorted(moved))), tuple(children))
 
 
 def page(
@@ -154,7 +154,7 @@ def page(
     for column, value in ((at.patch, patch), (at.alias, alias)):
         query = query if value is None else query.where(column == value)
     query = query if before is None else query.where(at.number < before)
-    return [event_of(connection, number) for number in connection.execute(query).scalars()]
+    return events_of(connection, connection.execute(query).scalars().all())
 
 
 def patches(
@@ -199,7 +199,7 @@ def why(connection: Connection, alias: str, at: str) -> Standing:
     patch = Tables(connection).patch(moved.patch)
     entries = tables.entries.c
     query = select(entries.number).where(entries.patch == moved.patch, entries.number <= moved.number)
-    events = [event_of(connection, one) for one in connection.execute(query.order_by(entries.number)).scalars()]
+    events = events_of(connection, connection.execute(query.order_by(entries.number)).scalars().all())
     evidence = next((one for one in reversed(events) if one.body.kind == "evaluate"), None)
     since = 0 if evidence is None else evidence.number
     approvals = tuple(one for one in events if one.body.kind == "approve" and one.number > since)

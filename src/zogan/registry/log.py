@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,9 @@ ATTEMPTS = 8
 
 SKEW_SECONDS = 300
 """How far one clock may be behind another's; the event then has the later time."""
+
+_TOGETHER = 500
+"""Events that are asked for at once; SQLite takes some thousand values."""
 
 _LINE = re.compile(r"([1-9][0-9]*):([0-9a-f]{64})")
 
@@ -86,14 +89,20 @@ def event_of(connection: Connection, number: int) -> Event:
         IntegrityError: it is damaged, or not there.
     """
     found = signed(connection, number)
-    try:
-        if found is None:
-            raise ValueError
-        return parse(found.payload)
-    except (ValueError, TypeError):
-        raise IntegrityError(
-            "is missing or damaged", where=f"event {number:,}", todo="Run `zogan registry verify`"
-        ) from None
+    return _event(number, None if found is None else found.payload)
+
+
+def events_of(connection: Connection, numbers: Sequence[int]) -> list[Event]:
+    """Events, in the order that is asked for.
+
+    Raises:
+        IntegrityError: one is damaged, or not there.
+    """
+    at, found = tables.events.c, dict[int, bytes]()
+    for start in range(0, len(numbers), _TOGETHER):
+        query = select(at.number, at.payload).where(at.number.in_(numbers[start : start + _TOGETHER]))
+        found.update((row.number, row.payload) for row in connection.execute(query))
+    return [_event(number, found.get(number)) for number in numbers]
 
 
 def envelopes(connection: Connection) -> Generator[Signed, None, None]:
@@ -176,6 +185,17 @@ def _append(
         prepare(connection)
     found = write(connection, event, Signed(payload, identity.keyid, identity.sign(pae(payload))))
     return event, Head(event.number, found)
+
+
+def _event(number: int, payload: bytes | None) -> Event:
+    try:
+        if payload is None:
+            raise ValueError
+        return parse(payload)
+    except (ValueError, TypeError):
+        raise IntegrityError(
+            "is missing or damaged", where=f"event {number:,}", todo="Run `zogan registry verify`"
+        ) from None
 
 
 def _hashed(connection: Connection, number: int) -> str:

@@ -361,10 +361,12 @@ class Registry:
     ) -> Verified:
         """Read and prove the whole log, and hash all files.
 
+        What was proved on this machine before is hashed anew; signatures and rules are those of what came since.
+
         Args:
             written_down: a head that was kept elsewhere.
             new: read only what came since everything was last verified here; all, where nothing was.
-            full: check the signatures too that were checked here before.
+            full: believe nothing of what was proved here before.
             files: hash the blobs.
             processes: that check signatures.
             progress: told how far it is.
@@ -372,7 +374,7 @@ class Registry:
         memory = self._remembered
         proved = None if memory is None or full else memory.proved
         if new and proved is not None and written_down is None:
-            found = verify_new(self.database, proved)
+            found = verify_new(self.database, proved, processes=processes)
             if found and found.head is not None and memory is not None:
                 memory.keep(found.head)
             return found
@@ -381,6 +383,7 @@ class Registry:
             self.blobs if files else None,
             written_down=written_down or (None if memory is None else memory.seen),
             proved=proved,
+            kept=None if memory is None else memory.kept,
             processes=processes,
             progress=progress,
         )

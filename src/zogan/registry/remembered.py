@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -16,10 +17,15 @@ class Remembered:
     Args:
         file: where it lies; made where absent.
         registry: where the registry lies, so that another in its place is noticed.
+
+    Attributes:
+        kept: the file for what followed from the log up to the head that was proved.
     """
 
     def __init__(self, file: Path, registry: str) -> None:
         self._file, self._registry = file, registry
+        name = hashlib.sha256(registry.encode()).hexdigest()[:16]
+        self.kept = file.with_name(f"{file.stem}-{name}.proved")
 
     @property
     def seen(self) -> Head | None:
@@ -49,6 +55,7 @@ class Remembered:
 
     def forget(self) -> None:
         """A new registry begins there."""
+        self.kept.unlink(missing_ok=True)
         if self._registry in (tree := self._tree()):
             del tree[self._registry]
             self._write(tree)

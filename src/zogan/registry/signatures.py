@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 
+from zogan.registry.canonical import is_canonical
 from zogan.registry.envelope import pae
 
 Claim = tuple[int, bytes, bytes, str]
@@ -81,7 +81,6 @@ class Signatures:
 
 def wrong(claims: list[Claim]) -> list[tuple[int, str]]:
     """Which of these are not signed as they say, or not canonical; by number."""
-    import rfc8785
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -95,11 +94,7 @@ def wrong(claims: list[Claim]) -> list[tuple[int, str]]:
         except (InvalidSignature, ValueError):
             found.append((number, "its signature is not that of the key that it names"))
             continue
-        try:
-            same = rfc8785.dumps(json.loads(payload)) == payload
-        except (ValueError, RecursionError, rfc8785.CanonicalizationError):
-            same = False
-        if not same:
+        if not is_canonical(payload):
             found.append((number, "its payload is not canonical"))
     return found
 

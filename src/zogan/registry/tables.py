@@ -84,6 +84,7 @@ standings = Table(
     Column("alias", TEXT, primary_key=True),
     Column("patch", TEXT, primary_key=True),
     Column("number", NUMBER, nullable=False),
+    Index("standings_by_patch", "patch"),
 )
 """Which patch, or `base`, ever stood where, and the event that first put it there."""
 

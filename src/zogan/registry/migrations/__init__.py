@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-LATEST = "0001"
+LATEST = "0002"
 """The last step."""
