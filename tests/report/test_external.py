@@ -12,6 +12,7 @@ from zogan.evaluate.evaluation import Difference, Drops, Evaluation, ExternalEva
 from zogan.report.external import external
 from zogan.report.html import render
 from zogan.report.record import read
+from zogan.report.risks import risks
 from zogan.report.words import Language, Words
 
 
@@ -50,6 +51,13 @@ def test_the_drop_is_said(tmp_path: Path, drop: float, half: float, language: La
     (shown,) = external(evaluation, words, words)
     assert said in shown.sentence.replace("\N{NO-BREAK SPACE}", " ")
     assert shown.lines[0].after.value.startswith("78.3")
+
+
+def test_a_drop_is_a_risk(tmp_path: Path) -> None:
+    record = read(write_run(tmp_path / "run"))
+    for half, told in ((0.02, True), (0.07, False)):
+        away = replace(record, evaluation=with_external(record.evaluation, drop=0.05, half=half))
+        assert any(line.startswith("On <Osaka>, Accuracy") for line in risks(away, Words("en"))) == told
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
