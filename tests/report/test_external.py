@@ -42,7 +42,7 @@ def with_external(evaluation: Evaluation, *, drop: float, half: float) -> Evalua
         (0.05, 0.02, "en", "On <Osaka>, Accuracy of the tuned model is 5.0 points worse than on the run's own test"),
         (-0.05, 0.02, "en", "On <Osaka>, Accuracy of the tuned model is 5.0 points better"),
         (0.01, 0.02, "en", "(drop −1.0 to +3.0 points)"),
-        (0.05, 0.02, "ja", "手元のテスト用データより5.0ポイント悪くなっています（+3.0～+7.0ポイント）"),
+        (0.05, 0.02, "ja", "手元の評価データより5.0ポイント悪くなっています（+3.0～+7.0ポイント）"),
     ],
 )
 def test_the_drop_is_said(tmp_path: Path, drop: float, half: float, language: Language, said: str) -> None:

@@ -94,6 +94,7 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         beside=_beside(record, language, main or language),
         share=Metric("accuracy"),
         examples=examples(record.evaluation, words),
+        skipped=[words.name("reading", name) for name in (record.probes.skipped if record.probes else ())],
         probes=probes(record.probes, words, _say(words), verbatim),
         overfitting=overfitting(record.evaluation, record.epochs, words),
         curve=curve(record.curve, words),
