@@ -12,7 +12,7 @@ from zogan.evaluate.evaluation import Difference, Drops, Evaluation, ExternalEva
 from zogan.report.external import external
 from zogan.report.html import render
 from zogan.report.record import read
-from zogan.report.risks import risks
+from zogan.report.risks import gravest, risks
 from zogan.report.words import Language, Words
 
 
@@ -69,3 +69,14 @@ def test_the_page_has_the_section_where_there_is_a_set(tmp_path: Path, language:
     assert title in page
     assert '<span translate="no">&lt;Osaka&gt;</span>' in page
     assert "2025" in page
+
+
+def test_of_few_risks_that_are_shown_each_kind_has_one(tmp_path: Path) -> None:
+    asked = {"limits": {"latency_ms": 1, "density": 0.0001, "patch_bytes": 10}}
+    record = read(write_run(tmp_path / "run", asked=asked))
+    away = replace(record, evaluation=with_external(record.evaluation, drop=0.05, half=0.02))
+    shown, whole = gravest(away, Words("en"), 5), risks(away, Words("en"))
+    assert shown == [line for line in whole if line in shown]
+    assert len(shown) == 5
+    assert any(line.startswith("On <Osaka>") for line in shown)
+    assert not any(line.startswith("On <Osaka>") for line in whole[:4])

@@ -22,13 +22,21 @@ def risks(record: Record, words: Words) -> list[str]:
         record: the run.
         words: of the language.
     """
-    return [
-        *_judged(record, words),
-        *_probed(record, words),
-        *_elsewhere(record, words),
-        *_measured(record, words),
-        *_unseen(record, words),
-    ]
+    return [line for lines in _by_kind(record, words) for line in lines]
+
+
+def gravest(record: Record, words: Words, most: int) -> list[str]:
+    """The same, but at most so many: of each kind its gravest before a second of any; in the same order."""
+    kinds = _by_kind(record, words)
+    rank = {line: (place, kind) for kind, lines in enumerate(kinds) for place, line in enumerate(lines)}
+    chosen = sorted(rank, key=lambda line: rank[line])[:most]
+    return [line for line in rank if line in chosen]
+
+
+def _by_kind(record: Record, words: Words) -> list[list[str]]:
+    """The gravest kind first."""
+    kinds = (_judged, _aside, _probed, _elsewhere, _measured, _unseen)
+    return [kind(record, words) for kind in kinds]
 
 
 def lost(record: Record) -> dict[str, int] | None:
@@ -54,7 +62,11 @@ def _judged(record: Record, words: Words) -> list[str]:
     found = [str(speaker.clause(one)) for one in open_ones if one.outcome != "accepted"]
     if verdict.exploratory:
         found.append(words("risk.exploratory", why=speaker.standing()[0]))
-    return [*found, *said(record.registered, speaker, words)]
+    return found
+
+
+def _aside(record: Record, words: Words) -> list[str]:
+    return said(record.registered, Speaker(record.verdict, words), words)
 
 
 def _probed(record: Record, words: Words) -> list[str]:

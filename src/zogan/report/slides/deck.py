@@ -15,7 +15,7 @@ from zogan.report.metrics import Metric
 from zogan.report.overfitting import overfitting
 from zogan.report.record import Record
 from zogan.report.registered import said
-from zogan.report.risks import risks, weakest
+from zogan.report.risks import gravest, risks, weakest
 from zogan.report.rollback import criteria
 from zogan.report.slides import theme
 from zogan.report.slides.canvas import BODY, Box, Canvas, Column
@@ -28,6 +28,8 @@ _LINES = 40.0
 """Points of height that a clause's sentence takes, about."""
 _WAIVER, _WAIVERS = 38.0, 120.0
 """Points of height that a waiver's sentence takes, and all of them at most."""
+_ROW = 20.5
+"""And a row of their table at its smallest."""
 _POINTS = 120
 """Of a curve, at most."""
 
@@ -114,10 +116,15 @@ def _clauses(canvas: Canvas, record: Record, words: Words) -> None:
     colours = {(row, 5): theme.OUTCOMES[one.outcome] for row, one in enumerate(clauses)}
     alt = words("slides.clauses.alt")
     below = min(_WAIVER * len(aside), _WAIVERS)
-    end = page.table(columns, rows, _upper(60 + below), alt=alt, colours=colours, sizes=(16, 15, 14, 13, 12, 11))
+    # What does not fit is the last of those that hold.
+    shown = max(1, int((BODY.height - 60 - below) / _ROW) - 1)
+    upper, sizes = _upper(60 + below), (16, 15, 14, 13, 12, 11, 10)
+    end = page.table(columns, rows[:shown], upper, alt=alt, colours=colours, sizes=sizes)
     if aside:
         page.text(aside, Box(BODY.left, 448 - below, BODY.width, below), bullets=True, sizes=(14, 13, 12, 11), gap=0.2)
     note = words("verdict.caption", level=speaker.level, least=words.small_number(verdict.alpha / 2))
+    if len(rows) > shown:
+        note = words("slides.clauses.more", count=words.number(len(rows) - shown)) + words("between") + note
     page.text([note], Box(BODY.left, 456, BODY.width, 40), sizes=(13, 12, 11), colour=theme.SOFT)
     room = 448 - below - end - 16
     if room >= _LINES * len(told):
@@ -322,7 +329,7 @@ def _examples(canvas: Canvas, record: Record, words: Words) -> None:
 def _risks(canvas: Canvas, record: Record, words: Words) -> None:
     found = risks(record, words)
     page = canvas.page(words("slides.risks"), notes=found)
-    page.text(found[:_RISKS], BODY, bullets=True, sizes=(20, 18, 17, 16, 15, 14, 13))
+    page.text(gravest(record, words, _RISKS), BODY, bullets=True, sizes=(20, 18, 17, 16, 15, 14, 13))
 
 
 def _questions(canvas: Canvas, record: Record, words: Words) -> None:

@@ -530,6 +530,7 @@ WORDS: dict[str, str] = {
     "slides.foot": "{model}  ·  zogan {version}",
     "slides.badge": "{outcome} ({exploratory})",
     "slides.clauses": "{held} of {all} clauses of the protocol hold",
+    "slides.clauses.more": "Not shown here: {count} more, on the page.",
     "slides.clauses.alt": "The clauses of the protocol, each with what was measured, what it must be and its outcome",
     "slides.figure.say": "{figure} went from {before} to {after}: {difference}, interval {span}.",
     "slides.difference": "Difference ({level} interval)",

@@ -499,6 +499,7 @@ WORDS: dict[str, str] = {
     "slides.foot": "{model}  ·  zogan {version}",
     "slides.badge": "{outcome}（{exploratory}）",
     "slides.clauses": "プロトコルの{all}条項のうち{held}条項を満たしています",
+    "slides.clauses.more": "ほかの{count}条項は報告書にあります。",
     "slides.clauses.alt": "プロトコルの各条項の測定値、基準、判定",
     "slides.figure.say": "{figure}は{before}から{after}になりました（差は{difference}、信頼区間 {span}）。",
     "slides.difference": "差（{level}信頼区間）",
