@@ -28,7 +28,7 @@ _LINES = 40.0
 """Points of height that a clause's sentence takes, about."""
 _WAIVER, _WAIVERS = 38.0, 120.0
 """Points of height that a waiver's sentence takes, and all of them at most."""
-_ROW = 20.5
+_ROW = 21.0
 """And a row of their table at its smallest."""
 _POINTS = 120
 """Of a curve, at most."""

@@ -175,7 +175,7 @@ WORDS: dict[str, str] = {
     "probes.undecided": "判定保留",
     "probes.examples": "最もよく示しているデータ：",
     "probes.skipped": "調べなかったもの：",
-    "example.answered": "確信度順で残り{share}より先に {says} と回答、正解は {right}",
+    "example.answered": "ほかの{share}のデータより高い確信度で {says} と回答、正解は {right}",
     "example.surely": "確信度{share}で {says} と回答",
     "example.sure": "確信度{share}で {says} と回答、正解は {right}",
     "example.was": "変更前は {before}、変更後は {after}",
