@@ -84,8 +84,8 @@ def test_examples_are_said_in_the_language() -> None:
     )
     own = Example(place="test.jsonl:8", text="late", what="loud", kind="shouted")
     reading = found().readings[0].model_copy(update={"examples": (known, own)})
-    for language, told in (("en", "typing slip: good becomes bad"), ("ja", "打ち間違い：good から bad に変化")):
-        words = Words(language)
+    said = ((Words("en"), "typing slip: good becomes bad"), (Words("ja"), "打ち間違い：good から bad に変化"))
+    for words, told in said:
         (line,) = probes(found().model_copy(update={"readings": (reading,)}), words, words)
         assert [one.what for one in line.examples] == [told, "loud"]
 
