@@ -88,7 +88,7 @@ def make_stack(
             fingerprint(here),
             here,
             tensors=head,
-            task={"task": "classification", "place": place},
+            task={"task": "classification", "place": place, "temperature": 1.5},
             tools={"zogan": "0.1.0"},
             hashes={"data": f"{place:064}"},
             parent=PatchFile.open(paths[-1]).digest if paths else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,15 @@ def test_the_metadata_names_the_parts(stack: Stack, tmp_path: Path) -> None:
     assert (out.meta.parent, out.meta.task) == (first.meta.parent, last.meta.task)
     assert out.meta.hashes["3.patch"] == last.digest
     assert out.meta.hashes["2.data"] == f"{1:064}"
+
+
+def test_a_temperature_is_of_the_last_patch_or_of_none(stack: Stack, tmp_path: Path) -> None:
+    compose_patches(stack.paths, tmp_path / "out")
+    assert Patch.load(tmp_path / "out").meta.task["temperature"] == 1.5
+    last = Patch.load(stack.paths[-1])
+    replace(last, meta=last.meta.model_copy(update={"task": {}})).save(tmp_path / "last")
+    compose_patches([*stack.paths[:-1], tmp_path / "last"], tmp_path / "without")
+    assert Patch.load(tmp_path / "without").meta.task == {"task": "classification", "place": 1}
 
 
 def test_what_comes_back_to_the_base_leaves(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ def test_the_report_says_what_moved(one: Path, tmp_path: Path) -> None:
         (2, "3.0", "nan (0x7fc00000)", "3.5"),
     ]
     assert done.was_base != done.base
+
+
+def test_a_temperature_stays_on_its_own_base_alone(one: Path, tmp_path: Path) -> None:
+    patch = Patch.load(one)
+    task = {"task": "classification", "temperature": 1.5}
+    replace(patch, meta=patch.meta.model_copy(update={"task": task})).save(tmp_path / "warm")
+    rebase_patch(tmp_path / "warm", onto(tmp_path, torch.full((4,), 9.0)), tmp_path / "q")
+    assert Patch.load(tmp_path / "q").meta.task == {"task": "classification"}
+    rebase_patch(tmp_path / "warm", tmp_path / "base", tmp_path / "same")
+    assert Patch.load(tmp_path / "same").meta.task == task
 
 
 def test_no_difference_from_or_to_infinity(tmp_path: Path) -> None:

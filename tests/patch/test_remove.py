@@ -67,7 +67,8 @@ def test_values_stay_and_digests_move(apart: Stack, tmp_path: Path) -> None:
         before, now = Patch.load(was), Patch.load(one.path)
         assert (now.digest, now.meta.base.whole, before.digest) == (one.patch, one.base, one.was)
         assert now.meta.hashes == before.meta.hashes | {"rewritten": before.digest}
-        assert (now.meta.task, now.meta.parent) == (before.meta.task, below)
+        assert (now.meta.task | {"temperature": 1.5}, now.meta.parent) == (before.meta.task, below)
+        assert "temperature" not in now.meta.task
         for name, change in before.changes.items():
             assert torch.equal(now.changes[name].positions, change.positions)
             assert torch.equal(bits(now.changes[name].new), bits(change.new))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,21 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index
+from pptx import Presentation
 
 import zogan.report
 from sample_run import Task, class_example, write_run
 from zogan.errors import IntegrityError
 from zogan.evaluate.verdict.verdict import Standing
-from zogan.report.html import render
-from zogan.report.pieces import PIECES, answers
-from zogan.report.record import read
+from zogan.registry.waived import WaivedClause
+from zogan.report.html import page, render
+from zogan.report.markdown import card, runbook
+from zogan.report.pieces import PIECES, Answer, answers
+from zogan.report.record import Record, read
+from zogan.report.registered import Registered
 from zogan.report.required import FRAMEWORKS
-from zogan.report.words import CATALOGUES
+from zogan.report.slides import deck
+from zogan.report.words import CATALOGUES, Language
 
 ASKED: dict[str, Any] = {
     "slices": [{"name": "payments", "matches": "pay", "floor": 0.5}],
@@ -40,6 +46,16 @@ def card_of(run: Path, *, front: str | None = None) -> Any:
     (run / "zogan.yaml").write_text(yaml.safe_dump(tree | {"model": str(base)}), encoding="utf-8")
     zogan.report.write(run, only="card")
     return ModelCard(written(run, "model-card.md")).data
+
+
+WAIVER = WaivedClause("limit:latency_ms", "2026-05-02T00:00:00+00:00", "new machines", "Olga")
+
+
+def with_registry(folder: Path, registered: Registered | None) -> Record:
+    """A run that is rejected for its time alone, beside a registry."""
+    record = read(write_run(folder / "run", asked={"limits": {"latency_ms": 2}}))
+    given = record.config.registry.model_copy(update={"url": "registry.db"})
+    return replace(record, config=record.config.model_copy(update={"registry": given}), registered=registered)
 
 
 def written(run: Path, name: str) -> str:
@@ -101,6 +117,55 @@ def test_text_of_the_user_is_no_markup(tmp_path: Path) -> None:
     assert "<b>" not in text
     assert "\\[a\\](http" in text
     assert "\n# c" not in text
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_runbook_goes_by_the_registry_where_there_is_one(tmp_path: Path, language: Language) -> None:
+    record = with_registry(tmp_path, Registered())
+    runbook(record, language, tmp_path / "runbook.md")
+    text = written(tmp_path, "runbook.md")
+    short = record.patch[:12]
+    assert f"zogan registry approve {short} --report report.html" in text
+    assert f"zogan registry promote {short} classification/production" in text
+    assert "zogan registry rollback classification/production --reason" in text
+    assert "zogan registry add" not in text
+    assert re.findall(r"^([0-9])\. ", text, re.MULTILINE) == list("1234512345")
+    runbook(replace(record, registered=None), language, tmp_path / "runbook.md")
+    assert "zogan registry add ." in written(tmp_path, "runbook.md")
+    runbook(read(record.folder), language, tmp_path / "runbook.md")
+    assert "zogan registry" not in written(tmp_path, "runbook.md")
+
+
+def test_waivers_are_told_wherever_the_verdict_is(tmp_path: Path) -> None:
+    record = with_registry(tmp_path, Registered(("Ravi",), (WAIVER,)))
+    for write, name in ((page, "report.html"), (deck, "report.pptx"), (runbook, "runbook.md"), (card, "card.md")):
+        write(record, "en", tmp_path / name)
+    told = [
+        written(tmp_path, name).replace("\N{NO-BREAK SPACE}", " ") for name in ("runbook.md", "card.md", "report.html")
+    ]
+    told[-1] = re.sub(r"<[^>]+>", "", told[-1])
+    slides = Presentation(str(tmp_path / "report.pptx")).slides
+    frames = (shape.text_frame for shape in slides[1].shapes if shape.has_text_frame)
+    told.append("\n".join(frame.text for frame in frames))
+    for text in told:
+        assert "Time to predict a row. Olga answers for it: new machines" in text
+    assert "every clause that is not met is set aside" in told[0]
+    assert "do not release" not in told[0]
+    other = replace(WAIVER, clause="limit:density")
+    runbook(with_registry(tmp_path / "b", Registered((), (other,))), "en", tmp_path / "runbook.md")
+    assert "do not release" in written(tmp_path, "runbook.md")
+
+
+def test_evidence_names_who_decided(tmp_path: Path) -> None:
+    def found(registered: Registered | None) -> dict[str, Answer]:
+        record = with_registry(tmp_path / "run", registered)
+        return {one.requirement.clause: one for one in answers(record)["guidelines"]}
+
+    assert {"registered", "approval", "waivers"} <= set(found(None)["accountability"].lacking)
+    assert {"approval", "waivers"} <= set(found(Registered())["accountability"].lacking)
+    whole = found(Registered(("Ravi",), (WAIVER,)))
+    assert {"registered", "approval", "waivers"} <= set(whole["accountability"].found)
+    assert "approval" in whole["human"].found
 
 
 def test_evidence_is_what_the_run_holds(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from zogan.report.words import Language, Words
 
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Record:
-    found = read(write_run(tmp_path_factory.mktemp("runs") / "explained"))
-    keep(found.folder, made_explanation(found.patch))
-    return found
+    run = write_run(tmp_path_factory.mktemp("runs") / "explained")
+    keep(run, made_explanation(read(run).patch))
+    return read(run)
 
 
 def section(html: str) -> str:
@@ -86,18 +86,18 @@ def test_without_an_explanation_of_this_patch_there_is_no_section(record: Record
     other = read(write_run(tmp_path / "other"))
     assert 'class="explanation"' not in render(other, "en")
     keep(other.folder, made_explanation("b" * 64))
-    assert view(other, Words("en")) is None
+    assert view(read(other.folder), Words("en")) is None
 
 
 def test_parts_that_were_not_looked_at_are_left_out(tmp_path: Path) -> None:
     found = read(write_run(tmp_path / "rows"))
     rows = made_explanation(found.patch).model_copy(update={"worth": None, "smallest": None})
     keep(found.folder, rows)
-    html = section(render(found, "en"))
+    html = section(render(read(found.folder), "en"))
     assert "<table" not in html
     assert "Why these answers" in html
     keep(found.folder, made_explanation(found.patch).model_copy(update={"rows": ()}))
-    html = section(render(found, "en"))
+    html = section(render(read(found.folder), "en"))
     assert "Why these answers" not in html
     assert "<table" in html
 
@@ -108,7 +108,7 @@ def test_of_a_long_text_the_strongest_part_is_shown(tmp_path: Path) -> None:
     piece = made.rows[0].pieces[0]
     pieces = (*(piece.model_copy(update={"text": " w", "after": 0.0}) for _ in range(300)), piece)
     keep(found.folder, made.model_copy(update={"rows": (made.rows[0].model_copy(update={"pieces": pieces}),)}))
-    shown = view(found, Words("en"))
+    shown = view(read(found.folder), Words("en"))
     assert shown is not None
     tokens = shown.rows[0].sides[1].tokens
     assert len(tokens) == 120
@@ -120,6 +120,6 @@ def test_the_smallest_may_be_the_whole(record: Record, tmp_path: Path) -> None:
     made = made_explanation(found.patch)
     assert made.smallest is not None
     keep(found.folder, made.model_copy(update={"smallest": made.smallest.model_copy(update={"steps": ()})}))
-    shown = view(found, Words("en"))
+    shown = view(read(found.folder), Words("en"))
     assert shown is not None
     assert shown.smallest == ("The whole patch: no layer can be left out.",)

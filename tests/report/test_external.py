@@ -12,6 +12,7 @@ from zogan.evaluate.evaluation import Difference, Drops, Evaluation, ExternalEva
 from zogan.report.external import external
 from zogan.report.html import render
 from zogan.report.record import read
+from zogan.report.risks import gravest, risks
 from zogan.report.words import Language, Words
 
 
@@ -41,7 +42,7 @@ def with_external(evaluation: Evaluation, *, drop: float, half: float) -> Evalua
         (0.05, 0.02, "en", "On <Osaka>, Accuracy of the tuned model is 5.0 points worse than on the run's own test"),
         (-0.05, 0.02, "en", "On <Osaka>, Accuracy of the tuned model is 5.0 points better"),
         (0.01, 0.02, "en", "(drop −1.0 to +3.0 points)"),
-        (0.05, 0.02, "ja", "手元のテスト用データより5.0ポイント悪くなっています（+3.0～+7.0ポイント）"),
+        (0.05, 0.02, "ja", "手元の評価データより5.0ポイント悪くなっています（+3.0～+7.0ポイント）"),
     ],
 )
 def test_the_drop_is_said(tmp_path: Path, drop: float, half: float, language: Language, said: str) -> None:
@@ -50,6 +51,13 @@ def test_the_drop_is_said(tmp_path: Path, drop: float, half: float, language: La
     (shown,) = external(evaluation, words, words)
     assert said in shown.sentence.replace("\N{NO-BREAK SPACE}", " ")
     assert shown.lines[0].after.value.startswith("78.3")
+
+
+def test_a_drop_is_a_risk(tmp_path: Path) -> None:
+    record = read(write_run(tmp_path / "run"))
+    for half, told in ((0.02, True), (0.07, False)):
+        away = replace(record, evaluation=with_external(record.evaluation, drop=0.05, half=half))
+        assert any(line.startswith("On <Osaka>, Accuracy") for line in risks(away, Words("en"))) == told
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
@@ -61,3 +69,14 @@ def test_the_page_has_the_section_where_there_is_a_set(tmp_path: Path, language:
     assert title in page
     assert '<span translate="no">&lt;Osaka&gt;</span>' in page
     assert "2025" in page
+
+
+def test_of_few_risks_that_are_shown_each_kind_has_one(tmp_path: Path) -> None:
+    asked = {"limits": {"latency_ms": 1, "density": 0.0001, "patch_bytes": 10}}
+    record = read(write_run(tmp_path / "run", asked=asked))
+    away = replace(record, evaluation=with_external(record.evaluation, drop=0.05, half=0.02))
+    shown, whole = gravest(away, Words("en"), 5), risks(away, Words("en"))
+    assert shown == [line for line in whole if line in shown]
+    assert len(shown) == 5
+    assert any(line.startswith("On <Osaka>") for line in shown)
+    assert not any(line.startswith("On <Osaka>") for line in whole[:4])

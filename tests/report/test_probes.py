@@ -14,6 +14,7 @@ from zogan.evaluate.probes.reading import Example, Probes, Reading, Table
 from zogan.report.html import render
 from zogan.report.probes import coverage, probes, reliability
 from zogan.report.record import read
+from zogan.report.risks import risks
 from zogan.report.words import Language, Words
 
 RELIABILITY = Table(
@@ -71,6 +72,30 @@ def test_each_reading_is_said_in_its_unit() -> None:
     assert (lines[2].value, lines[2].limit, lines[2].outcome) == ("0.031", "–", None)
     assert [line.picture is not None for line in lines] == [True, True, False, False]
     assert probes(None, words, words) == []
+
+
+def test_examples_are_said_in_the_language() -> None:
+    known = Example(
+        place="test.jsonl:7",
+        text="late again",
+        what="typing: 'good' becomes 'bad'",
+        kind="slipped",
+        values={"slip": "typing", "before": "good", "after": "bad"},
+    )
+    own = Example(place="test.jsonl:8", text="late", what="loud", kind="shouted")
+    reading = found().readings[0].model_copy(update={"examples": (known, own)})
+    said = ((Words("en"), "typing slip: good becomes bad"), (Words("ja"), "打ち間違い：good から bad に変化"))
+    for words, told in said:
+        (line,) = probes(found().model_copy(update={"readings": (reading,)}), words, words)
+        assert [one.what for one in line.examples] == [told, "loud"]
+
+
+def test_a_broken_limit_is_a_risk(tmp_path: Path) -> None:
+    record = read(write_run(tmp_path / "run"))
+    probed = replace(record, probes=found().model_copy(update={"readings": (found().readings[0].held_to(0.01),)}))
+    told = risks(probed, Words("en"))
+    assert "Probes that break their limit: Error of calibration (3.1 %; limit 1.0 %)." in told
+    assert "上限を超えた点検項目：確信度のずれ（3.1%、上限1.0%）" in risks(probed, Words("ja"))
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])

@@ -120,4 +120,4 @@ def test_what_was_frozen_in_time_confirms(tmp_path: Path) -> None:
     standing = Standing(exploratory=(), frozen_at="2026-01-02T03:04:05+00:00", looks=1)
     found = spoken(judged(tmp_path, standing=standing))
     assert not found.exploratory
-    assert found.sentences["en"].standing[0].startswith("The protocol was frozen at 2026-01-02T03:04:05+00:00, before")
+    assert found.sentences["en"].standing[0].startswith("The protocol was frozen at 2026-01-02 03:04 UTC, before")

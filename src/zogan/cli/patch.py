@@ -41,6 +41,7 @@ def show(file: File, as_json: Json = False, quiet: Quiet = False, debug: Debug =
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.cli.tables import table
         from zogan.patch import describe
+        from zogan.patch.meta import TEMPERATURE
         from zogan.report.words import Words
 
         found, words = describe(file), Words("en")
@@ -51,8 +52,8 @@ def show(file: File, as_json: Json = False, quiet: Quiet = False, debug: Debug =
             ("task", str(found.task.get("name", found.task.get("task", "–")))),
             ("changed", f"{found.changed:,} of {found.base_weights:,} weights ({words.small_percent(found.density)})"),
         ]
-        if "temperature" in found.task:
-            facts.append(("temperature", f"{found.task['temperature']:g} (divide the logits by it)"))
+        if TEMPERATURE in found.task:
+            facts.append(("temperature", f"{found.task[TEMPERATURE]:g} (divide the logits by it)"))
         facts += [("parent", found.parent)] if found.parent else []
         changes = [
             (

@@ -12,7 +12,7 @@ from zogan.errors import IntegrityError
 from zogan.patch.adapters import joined
 from zogan.patch.change import Change, bits, raw
 from zogan.patch.format import PatchFile
-from zogan.patch.meta import BaseMeta, PatchMeta
+from zogan.patch.meta import BaseMeta, PatchMeta, of_any_model
 from zogan.patch.source import Source
 from zogan.patch.stack import after, before, entries, open_stack, prove_entries, prove_stack, tensors_of
 from zogan.patch.stream import PatchWriter, refuse_existing, writing
@@ -128,12 +128,19 @@ def _meta(
         ),
         shapes=dict(shapes),
         after={name: ends[name] for name in shapes},
-        task=next((file.meta.task for file in reversed(files) if file.meta.task), {}),
+        task=_task(files),
         tools=tools,
         hashes=hashes,
         parent=first.parent,
         adapter=adapter,
     )
+
+
+def _task(files: Sequence[PatchFile]) -> dict[str, Any]:
+    """The last one's; of one below it, without what was fitted before those above changed the model."""
+    if files[-1].meta.task:
+        return files[-1].meta.task
+    return next((of_any_model(file.meta.task) for file in reversed(files) if file.meta.task), {})
 
 
 def _beside(files: Sequence[PatchFile], writer: PatchWriter) -> list[str]:

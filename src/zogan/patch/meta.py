@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 FORMAT: Final = 1
 
+TEMPERATURE: Final = "temperature"
+"""Key of a patch's `task`: what its logits are divided by. It was fitted on this very model, and holds of no other."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 Size = Annotated[int, Field(ge=0)]
@@ -73,6 +76,11 @@ class PatchMeta(_Part):
         if meta.dumps() != text:
             raise ValueError("metadata is not in its canonical form")
         return meta
+
+
+def of_any_model(task: dict[str, Any]) -> dict[str, Any]:
+    """What of a patch's `task` still holds where its values stand in another model."""
+    return {key: value for key, value in task.items() if key != TEMPERATURE}
 
 
 def canonical(tree: Any, *, indent: int | None = None) -> str:

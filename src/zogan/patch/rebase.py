@@ -13,7 +13,7 @@ from torch import Tensor
 from zogan.errors import ZoganError
 from zogan.patch.change import Change, bits, raw
 from zogan.patch.format import PatchFile
-from zogan.patch.meta import BaseMeta
+from zogan.patch.meta import BaseMeta, of_any_model
 from zogan.patch.source import Source
 from zogan.patch.stack import text
 from zogan.patch.stream import refuse_existing, writing
@@ -138,7 +138,8 @@ def rebase_patch(
         )
         meta = file.meta.model_copy(update={"base": base, "shapes": shapes, "after": ends})
         if meta != file.meta:
-            meta = meta.model_copy(update={"hashes": file.meta.hashes | {"rewritten": file.digest}})
+            hashes = file.meta.hashes | {"rewritten": file.digest}
+            meta = meta.model_copy(update={"hashes": hashes, "task": of_any_model(file.meta.task)})
         digest = writer.finish(meta)
     return Rebased(
         path=output,

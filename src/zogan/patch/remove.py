@@ -14,6 +14,7 @@ from zogan.errors import IntegrityError, ZoganError
 from zogan.patch.change import Change, bits, raw
 from zogan.patch.disk import locked, sync
 from zogan.patch.format import PatchFile
+from zogan.patch.meta import of_any_model
 from zogan.patch.source import Source
 from zogan.patch.stack import after, open_stack, prove_stack, tensors_of
 from zogan.patch.stream import refuse_existing, writing
@@ -177,6 +178,7 @@ def _rewrite(
             "after": {name: ends[name] for name in file.names},
             "parent": renamed.get(file.meta.parent, file.meta.parent) if file.meta.parent else None,
             "hashes": file.meta.hashes | {"rewritten": file.digest},
+            "task": of_any_model(file.meta.task),
         }
     )
     with writing(path) as writer:

@@ -338,8 +338,8 @@ def _report(run: Run, job: Job, progress: Progress) -> None:
     costs = {**record.costs, "stages": record.stages}
     files = {path.name: path for path in inputs(run.folder)}
     read_by_all: dict[str, Any] = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}
-    if record.waivers:
-        read_by_all["waivers"] = [asdict(one) for one in record.waivers]
+    if record.registered is not None:
+        read_by_all["registered"] = asdict(record.registered)
     progress.start("report", len(found))
     for done, one in enumerate(found, 1):
         run.stage(

@@ -7,13 +7,11 @@ from dataclasses import replace
 from zogan.evaluate.probes.calibration import fitted_temperature
 from zogan.evaluate.run import predict
 from zogan.patch import Patch
+from zogan.patch.meta import TEMPERATURE
 from zogan.progress import Progress
 from zogan.tasks.job import Job
 from zogan.tasks.task import ClassPredictions
 from zogan.train.methods import load_adapters
-
-KEY = "temperature"
-"""Of a patch's `task`."""
 
 _DIGITS = 4
 
@@ -27,5 +25,5 @@ def with_temperature(job: Job, patch: Patch, progress: Progress) -> Patch:
         return patch
     found = predict(job, before=patch, split="validation", adapt=load_adapters, progress=progress).before
     assert isinstance(found, ClassPredictions)
-    task = {**patch.meta.task, KEY: round(fitted_temperature(found), _DIGITS)}
+    task = {**patch.meta.task, TEMPERATURE: round(fitted_temperature(found), _DIGITS)}
     return replace(patch, meta=patch.meta.model_copy(update={"task": task}))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from zogan.evaluate.explanation.kept import kept
 from zogan.evaluate.explanation.result import Explanation, PartWorth, RowExplanation, Side, Smallest
 from zogan.report import charts
 from zogan.report.metrics import Metric
@@ -95,7 +94,7 @@ def view(record: Record, words: Words) -> View | None:
         record: the run.
         words: of the page.
     """
-    found = kept(record.folder, record.patch)
+    found = record.explanation
     if found is None:
         return None
     lines, caption, together = _worth(found, words)

@@ -72,7 +72,8 @@ def _shown(one: ExternalEvaluation, words: Words, say: Say, mark: Callable[[str]
                 _moved(metric, one.drop.after[name], words),
             )
         )
-    sentence = _sentence(one.name, one.metrics[0].name, one.drop.after[one.metrics[0].name], words, say, mark)
+    figure = one.metrics[0].name
+    sentence = drop_sentence(one.name, figure, one.drop.after[figure], words, say, mark)
     return Shown(one.name, one.note, one.rows, one.left_out, tuple(lines), sentence)
 
 
@@ -84,7 +85,19 @@ def _moved(metric: Metric, figure: Figure, words: Words) -> Cell:
     return Cell(metric.difference(figure.value, words), metric.span(figure.low, figure.high, words))
 
 
-def _sentence(name: str, figure: str, drop: Difference, words: Words, say: Say, mark: Callable[[str], Any]) -> Any:
+def drop_sentence(
+    name: str, figure: str, drop: Difference, words: Words, say: Say, mark: Callable[[str], Any] = str
+) -> Any:
+    """What a figure drops on an external set.
+
+    Args:
+        name: of the set.
+        figure: its name.
+        drop: of the model after.
+        words: of the language.
+        say: fills a text of the catalogue.
+        mark: sets apart what is the user's own.
+    """
     metric = Metric(figure)
     kind = {False: "worse", True: "better", None: "even"}[drop.better]
     moved = metric.difference(abs(drop.value), words).removeprefix("+")

@@ -23,6 +23,7 @@ from zogan.report.metrics import Metric
 from zogan.report.overfitting import overfitting
 from zogan.report.probes import probes
 from zogan.report.record import Record
+from zogan.report.registered import said
 from zogan.report.second import second_stage
 from zogan.report.spoken import Speaker
 from zogan.report.words import Language, Words
@@ -66,6 +67,7 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
     """
     words = Words(language, unbroken=True)
     comparisons = compare(record)
+    speaker = Speaker(record.verdict, words, _say(words), verbatim)
     return _filled(
         "page.html",
         words,
@@ -74,7 +76,8 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         change=change(record, words),
         comparisons=comparisons,
         verdict=record.verdict,
-        speaker=Speaker(record.verdict, words, _say(words), verbatim),
+        speaker=speaker,
+        waived=said(record.registered, speaker, words),
         stage_name=lambda name: _stage_name(name, words),
         comparison_chart=Markup(charts.comparison(comparisons, words)),
         places_chart=Markup(charts.places(record.places, words)) if record.places.cells else None,
@@ -91,6 +94,7 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         beside=_beside(record, language, main or language),
         share=Metric("accuracy"),
         examples=examples(record.evaluation, words),
+        skipped=[words.name("reading", name) for name in (record.probes.skipped if record.probes else ())],
         probes=probes(record.probes, words, _say(words), verbatim),
         overfitting=overfitting(record.evaluation, record.epochs, words),
         curve=curve(record.curve, words),

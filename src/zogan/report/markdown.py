@@ -16,6 +16,7 @@ from zogan.report.costs import cost_sentences
 from zogan.report.evidence import told
 from zogan.report.facts import change, commands, model_name, most
 from zogan.report.record import Record
+from zogan.report.registered import said, unwaived
 from zogan.report.risks import risks
 from zogan.report.rollback import rules, threshold
 from zogan.report.spoken import Speaker
@@ -38,7 +39,15 @@ def card(record: Record, language: Language, path: Path) -> None:
 
 def runbook(record: Record, language: Language, path: Path) -> None:
     """Write how the patch is evaluated, released, watched and taken back, and by whom; see `card`."""
-    found = {"rules": rules(record), "threshold": lambda rule: threshold(rule, Words(language))}
+    words = Words(language)
+    found = {
+        "rules": rules(record),
+        "threshold": lambda rule: threshold(rule, words),
+        "waived": said(record.registered, Speaker(record.verdict, words), words),
+        "set_aside": record.registered is not None and not unwaived(record.registered, record.verdict),
+        "registry": record.config.registry.url is not None,
+        "short": record.patch[:12],
+    }
     path.write_text(_filled("runbook.md", record, language, found), encoding="utf-8")
 
 

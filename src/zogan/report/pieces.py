@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from zogan.evaluate.curve import NAME as CURVE
+from zogan.evaluate.explanation.result import NAME as EXPLANATION
 from zogan.evaluate.predictions import NAME as PREDICTIONS
 from zogan.patch.places import Places
 from zogan.report.facts import classes
 from zogan.report.record import Record
+from zogan.report.registered import unwaived
 from zogan.report.required import FRAMEWORKS, Requirement
 
 Status = Literal["shown", "partly", "missing", "outside"]
@@ -20,7 +23,7 @@ class Piece:
     """A piece of evidence.
 
     Args:
-        file: in which it stands, in the run's folder.
+        file: in which it stands, in the run's folder; or the command that shows it.
         there: whether this run has it.
     """
 
@@ -70,10 +73,16 @@ def _limits(record: Record) -> bool:
     return protocol is not None and any(value is not None for _, value in protocol.limits)
 
 
+def _aside(record: Record) -> bool:
+    """Whether the registry knows the patch, and no clause is unmet without somebody who answers for it."""
+    return record.registered is not None and not unwaived(record.registered, record.verdict)
+
+
 def _located(places: Places) -> bool:
     return bool(places.changed)
 
 
+_SHOWN = "zogan registry show"
 _PROBES = ("calibration", "abstention", "robustness", "churn", "forgetting", "groups", "memorisation", "leakage")
 
 PIECES: dict[str, Piece] = {
@@ -104,8 +113,16 @@ PIECES: dict[str, Piece] = {
     "per_class": Piece("evaluation.json", lambda record: bool(classes(record.evaluation))),
     "worse_examples": Piece("evaluation.json", lambda record: bool(record.evaluation.examples.worse)),
     "cases": Piece("cases.csv", _file(PREDICTIONS)),
+    "external": Piece("evaluation.json", lambda record: any(one.after for one in record.evaluation.external)),
+    "overfitting": Piece("evaluation.json", lambda record: record.evaluation.overfitting is not None),
+    "curve": Piece(CURVE, lambda record: record.curve is not None),
+    "explanation": Piece(EXPLANATION, lambda record: record.explanation is not None),
     "probes": Piece("probes.json", lambda record: record.probes is not None),
     **{name: _probe(name) for name in _PROBES},
+    # who decided what
+    "registered": Piece(_SHOWN, lambda record: record.registered is not None),
+    "approval": Piece(_SHOWN, lambda record: record.registered is not None and bool(record.registered.approvals)),
+    "waivers": Piece(_SHOWN, _aside),
     # what is written for people
     "report": Piece("report.html", _always),
     "slides": Piece("report.pptx", _always),

@@ -18,6 +18,15 @@ _WIDTH, _HEIGHT = 300, 260
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A row that speaks for a reading, what makes it so, and where it stands."""
+
+    text: str
+    what: Any
+    place: str
+
+
+@dataclass(frozen=True)
 class Line:
     """A reading, said."""
 
@@ -28,7 +37,7 @@ class Line:
     interval: str
     limit: str
     outcome: str | None
-    examples: tuple[Example, ...]
+    examples: tuple[Shown, ...]
     picture: Markup | None
 
 
@@ -56,9 +65,30 @@ def _line(one: Reading, words: Words, say: Callable[..., Any], mark: Callable[[s
         interval=reading_span(value.low, value.high, one.unit, words),
         limit="–" if one.limit is None else reading_value(one.limit, one.unit, words),
         outcome=one.outcome,
-        examples=one.examples[:_EXAMPLES],
+        examples=tuple(
+            Shown(each.text, _what(each, words, say, mark), each.place) for each in one.examples[:_EXAMPLES]
+        ),
         picture=_picture(one, words),
     )
+
+
+def _what(one: Example, words: Words, say: Callable[..., Any], mark: Callable[[str], Any]) -> Any:
+    """In the language; of another package's probe in its own."""
+    key = f"example.{one.kind}"
+    if one.kind is None or not words.has(key):
+        return mark(one.what)
+    values = {name: _value(name, value, words, mark) for name, value in one.values.items()}
+    return say(key, **values)
+
+
+def _value(name: str, value: str | int | float, words: Words, mark: Callable[[str], Any]) -> Any:
+    if isinstance(value, str):
+        return words.name(name, value) if name in ("slip", "leak") else mark(value)
+    if name == "share":
+        return words.percent(value, 0)
+    if name == "nats":
+        return words(f"unit.{name}", value=words.signed(value, 3))
+    return words(f"unit.{name}", value=words.number(value, 1)) if name == "bits" else words.number(value)
 
 
 def _picture(one: Reading, words: Words) -> Markup | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -15,15 +15,15 @@ from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.curve import NAME as CURVE
 from zogan.evaluate.curve import Curve
 from zogan.evaluate.evaluation import Evaluation
+from zogan.evaluate.explanation.kept import kept
+from zogan.evaluate.explanation.result import Explanation
 from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
 from zogan.patch.places import Places, locate_changes
 from zogan.report.metrics import Metric
-
-if TYPE_CHECKING:
-    from zogan.registry.waived import WaivedClause
+from zogan.report.registered import Registered, registered
 
 _STAGES = {
     "data.json": "zogan pilot",
@@ -50,6 +50,7 @@ class Record:
         verdict: what the protocol says.
         probes: what was looked for in this patch; None where nothing was.
         curve: the learning curve; None where none was asked for.
+        explanation: what `zogan explain` said of this patch; None where nothing was.
         metrics: the evaluation's figures.
         steps: loss of each step, from metrics.jsonl.
         epochs: one entry an epoch, from metrics.jsonl.
@@ -68,7 +69,7 @@ class Record:
         patch_bytes: size of the patch's file.
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
-        waivers: clauses that the registry has set aside for the patch.
+        registered: what the registry says of the patch; None where there is none, or it does not know the patch.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Record:
     verdict: Verdict
     probes: Probes | None
     curve: Curve | None
+    explanation: Explanation | None
     metrics: tuple[Metric, ...]
     steps: Sequence[Mapping[str, Any]]
     epochs: Sequence[Mapping[str, Any]]
@@ -97,7 +99,7 @@ class Record:
     patch_bytes: int
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
-    waivers: tuple[WaivedClause, ...] = ()
+    registered: Registered | None = None
 
     @property
     def stages(self) -> dict[str, Mapping[str, Any]]:
@@ -136,6 +138,7 @@ def read(folder: Path) -> Record:
         verdict=Verdict.load(folder / "verdict.json"),
         probes=_probes(folder / "probes.json", patch.digest),
         curve=_curve(folder / CURVE, patch.digest),
+        explanation=kept(folder, patch.digest),
         metrics=tuple(Metric(info.name, info.higher_is_better, info.rows) for info in evaluation.metrics),
         steps=[line for line in lines if line.get("kind") == "step"],
         epochs=[line for line in lines if line.get("kind") == "epoch"],
@@ -154,7 +157,7 @@ def read(folder: Path) -> Record:
         patch_bytes=(folder / "patch.safetensors").stat().st_size,
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
-        waivers=_waivers(config, patch.digest),
+        registered=registered(config.registry, patch.digest),
     )
 
 
@@ -175,14 +178,6 @@ def _curve(path: Path, patch: str) -> Curve | None:
     """None where it is of other rows than those of the patch."""
     found = Curve.load(path) if path.is_file() else None
     return found if found is not None and found.patch == patch else None
-
-
-def _waivers(config: Config, patch: str) -> tuple[WaivedClause, ...]:
-    if config.registry.url is None:
-        return ()
-    from zogan.registry.waived import waived
-
-    return waived(config.registry, patch)
 
 
 def _without_kind(line: Mapping[str, Any]) -> dict[str, Any]:

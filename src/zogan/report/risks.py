@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from zogan.report.comparison import compare
+from zogan.report.external import drop_sentence
 from zogan.report.facts import classes, mixed_up
 from zogan.report.metrics import Metric
+from zogan.report.readings import reading_name, reading_value
 from zogan.report.record import Record
+from zogan.report.registered import said
 from zogan.report.spoken import Speaker
 from zogan.report.words import Words
 
@@ -19,7 +22,21 @@ def risks(record: Record, words: Words) -> list[str]:
         record: the run.
         words: of the language.
     """
-    return [*_judged(record, words), *_probed(record, words), *_measured(record, words), *_unseen(record, words)]
+    return [line for lines in _by_kind(record, words) for line in lines]
+
+
+def gravest(record: Record, words: Words, most: int) -> list[str]:
+    """The same, but at most so many: of each kind its gravest before a second of any; in the same order."""
+    kinds = _by_kind(record, words)
+    rank = {line: (place, kind) for kind, lines in enumerate(kinds) for place, line in enumerate(lines)}
+    chosen = sorted(rank, key=lambda line: rank[line])[:most]
+    return [line for line in rank if line in chosen]
+
+
+def _by_kind(record: Record, words: Words) -> list[list[str]]:
+    """The gravest kind first."""
+    kinds = (_judged, _aside, _probed, _elsewhere, _measured, _unseen)
+    return [kind(record, words) for kind in kinds]
 
 
 def lost(record: Record) -> dict[str, int] | None:
@@ -48,14 +65,39 @@ def _judged(record: Record, words: Words) -> list[str]:
     return found
 
 
+def _aside(record: Record, words: Words) -> list[str]:
+    return said(record.registered, Speaker(record.verdict, words), words)
+
+
 def _probed(record: Record, words: Words) -> list[str]:
+    """Limits that do not hold, but for those that the verdict has told already."""
     if record.probes is None:
         return [words("risk.no_probes")]
+    told = {one.name for one in record.verdict.clauses if one.kind == "probe"}
     found = []
     for outcome in ("broken", "undecided"):
-        names = [one.name for one in record.probes.readings if one.outcome == outcome]
-        if names:
-            found.append(words(f"risk.probe_{outcome}", names=words("list").join(names)))
+        shown = [
+            words(
+                "risk.probe",
+                probe=reading_name(one.name, words, words),
+                value=reading_value(one.value.value, one.unit, words),
+                limit=reading_value(one.limit, one.unit, words),
+            )
+            for one in record.probes.readings
+            if one.outcome == outcome and one.limit is not None and one.name not in told
+        ]
+        if shown:
+            found.append(words(f"risk.probe_{outcome}", probes=words("list").join(shown)))
+    return found
+
+
+def _elsewhere(record: Record, words: Words) -> list[str]:
+    """External sets on which the tuned model is worse than on the run's own test rows."""
+    found = []
+    for one in record.evaluation.external:
+        figure = one.metrics[0].name
+        if one.drop.after is not None and one.drop.after[figure].better is False:
+            found.append(str(drop_sentence(one.name, figure, one.drop.after[figure], words, words)))
     return found
 
 
@@ -73,8 +115,8 @@ def _measured(record: Record, words: Words) -> list[str]:
     if (weak := weakest(record)) is not None:
         label, f1, support = weak
         found.append(words("risk.weakest", label=label, f1=share.value(f1, words), rows=number(support)))
-    for truth, said, count in mixed_up(record.evaluation)[:1]:
-        found.append(words("risk.mixed", truth=truth, said=said, count=number(count)))
+    for truth, given, count in mixed_up(record.evaluation)[:1]:
+        found.append(words("risk.mixed", truth=truth, said=given, count=number(count)))
     for item in compare(record):
         if record.evaluation.difference and record.evaluation.difference[item.metric.name].better is False:
             name = words.name("metric", item.metric.name)

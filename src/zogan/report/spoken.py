@@ -77,7 +77,7 @@ class Speaker:
         found = self.verdict.standing
         lines = [self.say(f"standing.{one.kind}", **self._values(one.values)) for one in found.exploratory]
         if not lines and found.frozen_at is not None:
-            lines.append(self.words("standing.confirmed", at=found.frozen_at))
+            lines.append(self.words("standing.confirmed", at=self.words.moment(found.frozen_at)))
         if found.frozen_at is not None:
             lines.append(self.words("standing.looks", looks=self.words.number(found.looks)))
         return lines

@@ -76,7 +76,10 @@ class Court:
 
 
 def for_rows(protocol: Protocol, seed: int, rows: Sequence[Row]) -> Protocol:
-    """The protocol of one seed, with the slices that have rows among these: others say nothing here."""
+    """The protocol of one seed, with the slices that have rows among these: others say nothing here.
+
+    External sets and probes stay out of it: neither is measured on parts.
+    """
     slices = {}
     for name, one in protocol.slices.items():
         try:
@@ -84,7 +87,7 @@ def for_rows(protocol: Protocol, seed: int, rows: Sequence[Row]) -> Protocol:
         except DataError:
             continue
         slices[name] = one
-    return protocol.model_copy(update={"seeds": (seed,), "slices": slices})
+    return protocol.model_copy(update={"seeds": (seed,), "slices": slices, "external": {}, "probes": {}})
 
 
 def search(switched: Switched, court: Court, worth: Worth, whole: Predictions) -> tuple[Smallest, Patch]:

@@ -85,8 +85,16 @@ class _Ranked:
         for at in np.flatnonzero(self.wrong)[:SHOWN].tolist():
             row = bench.test[self.order[at]]
             says = self.predictions.labels[self.predictions.choice[self.order[at]]]
-            what = f"answered before {1 - (at + 1) / len(self.order):.0%} of the rows as {says!r}, is {row.target!r}"
-            found.append(Example(place=str(row.place), text=excerpt(row.input), what=what))
+            rest = 1 - (at + 1) / len(self.order)
+            found.append(
+                Example(
+                    place=str(row.place),
+                    text=excerpt(row.input),
+                    what=f"answered before {rest:.0%} of the rows as {says!r}, is {row.target!r}",
+                    kind="answered",
+                    values={"share": rest, "says": says, "right": row.target},
+                )
+            )
         return tuple(found)
 
 
@@ -180,6 +188,8 @@ def _out_of_scope(bench: Bench, options: AbstentionConfig, systems: list[System]
                 place=str(outside[row].place),
                 text=excerpt(outside[row].input),
                 what=f"{sure['after'][1][row]:.0%} sure of {says.labels[says.choice[row]]!r}",
+                kind="surely",
+                values={"share": float(sure["after"][1][row]), "says": says.labels[says.choice[row]]},
             )
             for row in surest
         ),

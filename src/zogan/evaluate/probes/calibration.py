@@ -154,6 +154,12 @@ def _surest_faults(bench: Bench, after: ClassPredictions) -> tuple[Example, ...]
             place=str(bench.test[row].place),
             text=excerpt(bench.test[row].input),
             what=f"{sure[row]:.0%} sure of {after.labels[after.choice[row]]!r}, is {bench.test[row].target!r}",
+            kind="sure",
+            values={
+                "share": float(sure[row]),
+                "says": after.labels[after.choice[row]],
+                "right": bench.test[row].target,
+            },
         )
         for row in worst
     )

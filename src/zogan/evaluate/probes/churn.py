@@ -68,6 +68,8 @@ def _examples(
             place=str(bench.test[row].place),
             text=excerpt(bench.test[row].input),
             what=f"was {excerpt(was[row])!r}, is {excerpt(is_now[row])!r}",
+            kind="was",
+            values={"before": excerpt(was[row]), "after": excerpt(is_now[row])},
         )
         for row in places[:SHOWN].tolist()
     )

@@ -90,7 +90,13 @@ def _loss(bench: Bench, encoded: list[Encoded], texts: list[str], places: list[s
         value=value,
         also={system: float(ratio(np.array([[found.sum(), tokens.sum()]]))[0]) for system, found in losses.items()},
         examples=tuple(
-            Example(place=places[row], text=excerpt(texts[row]), what=f"{each[row]:+.3f} nats a token")
+            Example(
+                place=places[row],
+                text=excerpt(texts[row]),
+                what=f"{each[row]:+.3f} nats a token",
+                kind="nats",
+                values={"nats": float(each[row])},
+            )
             for row in np.argsort(-each, kind="stable")[:SHOWN].tolist()
             if each[row] > 0
         ),
@@ -130,7 +136,13 @@ def _neighbours(
         value=value,
         also={"by_chance": 1 - NEIGHBOURS / (len(encoded) - 1)},
         examples=tuple(
-            Example(place=places[row], text=excerpt(texts[row]), what=f"{lost[row]} of {NEIGHBOURS} neighbours lost")
+            Example(
+                place=places[row],
+                text=excerpt(texts[row]),
+                what=f"{lost[row]} of {NEIGHBOURS} neighbours lost",
+                kind="neighbours",
+                values={"lost": int(lost[row]), "of": NEIGHBOURS},
+            )
             for row in np.argsort(-lost, kind="stable")[:SHOWN].tolist()
             if lost[row]
         ),

@@ -135,6 +135,8 @@ def _wrong_in(bench: Bench, group: str, places: Sequence[int]) -> tuple[Example,
             place=str(bench.test[row].place),
             text=excerpt(bench.test[row].input),
             what=f"{group}: says {excerpt(says[row])!r}, is {excerpt(bench.test[row].target)!r}",
+            kind="group",
+            values={"group": group, "says": excerpt(says[row]), "right": excerpt(bench.test[row].target)},
         )
         for row in wrong[:SHOWN]
     )
@@ -175,6 +177,8 @@ def _swaps(bench: Bench, swaps: Mapping[str, str]) -> Reading:
                 place=str(rows[place].place),
                 text=excerpt(changed[place].input),
                 what=f"{excerpt(plain[place])!r} becomes {excerpt(swapped[place])!r}",
+                kind="turned",
+                values={"before": excerpt(plain[place]), "after": excerpt(swapped[place])},
             )
             for place in np.flatnonzero(turned["after"])[:SHOWN].tolist()
         ),

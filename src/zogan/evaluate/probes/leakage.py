@@ -58,6 +58,8 @@ def leakage(bench: Bench, options: LeakageConfig) -> list[Reading]:
                 place=str(bench.test[row].place),
                 text=excerpt(_hidden(bench.test[row].input, options)),
                 what=f"{one.kind} {one.masked}" + (", of a training row" if one.key in trained else ""),
+                kind="trained_leak" if one.key in trained else "leak",
+                values={"leak": one.kind, "masked": one.masked},
             )
             for row, one in leaks[:SHOWN]
         ),

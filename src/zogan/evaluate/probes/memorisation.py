@@ -72,6 +72,8 @@ def _given_back(bench: Bench, options: MemorisationConfig) -> list[Reading]:
                     place=str(rows[place].place),
                     text=excerpt(rows[place].input),
                     what=f"{each[place]:.0%} of {excerpt(rows[place].target)!r} comes back",
+                    kind="memorised",
+                    values={"share": float(each[place]), "response": excerpt(rows[place].target)},
                 )
                 for place in np.argsort(-each, kind="stable")[:SHOWN].tolist()
                 if each[place]
@@ -121,6 +123,8 @@ def _exposed(bench: Bench, options: MemorisationConfig) -> Reading:
                 place=f"probes.memorisation.canaries[{place}]",
                 text=excerpt(options.canaries[place].prompt),
                 what=f"exposure {found[place]['after'].value:.1f} bits",
+                kind="exposure",
+                values={"bits": found[place]["after"].value},
             )
             for place in sorted(range(len(found)), key=lambda place: -found[place]["after"].value)[:SHOWN]
         ),

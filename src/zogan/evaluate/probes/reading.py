@@ -19,11 +19,21 @@ SHOWN = 10
 
 
 class Example(Part):
-    """A row that speaks most for the harm, with what makes it so; the worst first."""
+    """A row that speaks most for the harm, with what makes it so; the worst first.
+
+    Attributes:
+        place: where it stands.
+        text: of it.
+        what: makes it so, in English.
+        kind: of that sentence, by which other languages say the same; None of what only its own probe knows.
+        values: of the sentence: `share` from 0 to 1, `nats`, `bits`; whole numbers are counts, text is as it stands.
+    """
 
     place: str
     text: str
     what: str
+    kind: str | None = None
+    values: Mapping[str, str | int | FiniteFloat] = {}
 
 
 class Table(Part):

@@ -80,6 +80,12 @@ def robustness(bench: Bench, options: RobustnessConfig) -> list[Reading]:
                 place=str(rows[pair.row].place),
                 text=excerpt(changed[pair.changed].input),
                 what=f"{pair.kind}: {excerpt(first[pair.row])!r} becomes {excerpt(second[pair.changed])!r}",
+                kind="slipped",
+                values={
+                    "slip": pair.kind,
+                    "before": excerpt(first[pair.row]),
+                    "after": excerpt(second[pair.changed]),
+                },
             )
             for pair, turns in zip(pairs, turned["after"].tolist(), strict=True)
             if turns

@@ -9,10 +9,13 @@ from zogan.report.board import questions
 from zogan.report.charts import smoothed
 from zogan.report.comparison import compare
 from zogan.report.costs import Spent, beside_full, cost_sentences, money, of_this_run
+from zogan.report.curve import sentence as more_labels
 from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most
 from zogan.report.metrics import Metric
+from zogan.report.overfitting import overfitting
 from zogan.report.record import Record
-from zogan.report.risks import risks, weakest
+from zogan.report.registered import said
+from zogan.report.risks import gravest, risks, weakest
 from zogan.report.rollback import criteria
 from zogan.report.slides import theme
 from zogan.report.slides.canvas import BODY, Box, Canvas, Column
@@ -23,6 +26,10 @@ _CLASSES = 8
 _RISKS = 6
 _LINES = 40.0
 """Points of height that a clause's sentence takes, about."""
+_WAIVER, _WAIVERS = 38.0, 120.0
+"""Points of height that a waiver's sentence takes, and all of them at most."""
+_ROW = 21.0
+"""And a row of their table at its smallest."""
 _POINTS = 120
 """Of a curve, at most."""
 
@@ -82,8 +89,9 @@ def _clauses(canvas: Canvas, record: Record, words: Words) -> None:
     verdict, speaker = record.verdict, Speaker(record.verdict, words)
     held = sum(one.outcome == "accepted" for one in verdict.clauses)
     title = words("slides.clauses", held=held, all=len(verdict.clauses))
-    said = [speaker.clause(one) for one in verdict.clauses]
-    page = canvas.page(title, notes=[title, *said])
+    told = [speaker.clause(one) for one in verdict.clauses]
+    aside = said(record.registered, speaker, words)
+    page = canvas.page(title, notes=[title, *told, *aside])
     columns = [
         Column(words("verdict.clause"), 4.2),
         Column(words("verdict.measured"), 2, number=True),
@@ -107,12 +115,20 @@ def _clauses(canvas: Canvas, record: Record, words: Words) -> None:
     ]
     colours = {(row, 5): theme.OUTCOMES[one.outcome] for row, one in enumerate(clauses)}
     alt = words("slides.clauses.alt")
-    end = page.table(columns, rows, _upper(60), alt=alt, colours=colours, sizes=(16, 15, 14, 13, 12, 11))
+    below = min(_WAIVER * len(aside), _WAIVERS)
+    # What does not fit is the last of those that hold.
+    shown = max(1, int((BODY.height - 60 - below) / _ROW) - 1)
+    upper, sizes = _upper(60 + below), (16, 15, 14, 13, 12, 11, 10)
+    end = page.table(columns, rows[:shown], upper, alt=alt, colours=colours, sizes=sizes)
+    if aside:
+        page.text(aside, Box(BODY.left, 448 - below, BODY.width, below), bullets=True, sizes=(14, 13, 12, 11), gap=0.2)
     note = words("verdict.caption", level=speaker.level, least=words.small_number(verdict.alpha / 2))
+    if len(rows) > shown:
+        note = words("slides.clauses.more", count=words.number(len(rows) - shown)) + words("between") + note
     page.text([note], Box(BODY.left, 456, BODY.width, 40), sizes=(13, 12, 11), colour=theme.SOFT)
-    room = 448 - end - 16
-    if room >= _LINES * len(said):
-        page.text(said, Box(BODY.left, end + 16, BODY.width, room), bullets=True, sizes=(18, 16, 15, 14, 13, 12))
+    room = 448 - below - end - 16
+    if room >= _LINES * len(told):
+        page.text(told, Box(BODY.left, end + 16, BODY.width, room), bullets=True, sizes=(18, 16, 15, 14, 13, 12))
 
 
 def _figures(canvas: Canvas, record: Record, words: Words) -> None:
@@ -277,12 +293,16 @@ def _learning(canvas: Canvas, record: Record, words: Words) -> None:
             )
         )
     lines.append(words("slides.file", file=words.size(record.patch_bytes), base=words.size(record.costs["base_bytes"])))
+    if (gap := overfitting(record.evaluation, (), words)) is not None:
+        lines.append(gap.sentence)
+    if record.curve is not None:
+        lines.append(more_labels(record.curve, words))
     page = canvas.page(changed, notes=[*lines, words("chart.training")] if series else lines)
     if series:
         box = Box(BODY.left, BODY.top, 520, BODY.height)
         page.curves(series, box, alt=words("chart.training"), across=words("chart.epoch"), up=words("chart.loss"))
     left = BODY.left + (540 if series else 0)
-    page.text(lines[1:], Box(left, BODY.top + 20, BODY.left + BODY.width - left, 300), bullets=True)
+    page.text(lines[1:], Box(left, BODY.top + 20, BODY.left + BODY.width - left, 340), bullets=True)
 
 
 def _examples(canvas: Canvas, record: Record, words: Words) -> None:
@@ -309,7 +329,7 @@ def _examples(canvas: Canvas, record: Record, words: Words) -> None:
 def _risks(canvas: Canvas, record: Record, words: Words) -> None:
     found = risks(record, words)
     page = canvas.page(words("slides.risks"), notes=found)
-    page.text(found[:_RISKS], BODY, bullets=True, sizes=(20, 18, 17, 16, 15, 14, 13))
+    page.text(gravest(record, words, _RISKS), BODY, bullets=True, sizes=(20, 18, 17, 16, 15, 14, 13))
 
 
 def _questions(canvas: Canvas, record: Record, words: Words) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 
 from zogan.report.words import en, ja
@@ -64,6 +65,14 @@ class Words:
         digits = next((count for count in range(3) if share * 100 >= 10 ** (1 - count)), 3)
         value = self.number(share * 100, digits)
         return self("unit.percent", value=value.rstrip("0").rstrip(".") if "." in value else value)
+
+    def moment(self, at: str) -> str:
+        """2026-01-02 03:04 UTC, of a time in ISO 8601; what is no such time as it stands."""
+        try:
+            given = datetime.fromisoformat(at)
+        except ValueError:
+            return at
+        return given.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if given.tzinfo else at
 
     def duration(self, seconds: float) -> str:
         """3 min 20 s"""
