@@ -457,12 +457,10 @@ def test_a_base_larger_than_memory_gives_the_same_bytes(
     assert results(run.folder) == expected
     assert not any("in memory" in note for note in whole.notes)
     found = [note.split(": ")[1] for note in part.notes if note.startswith("the model is larger than the memory")]
-    assert [note.split(" are")[0] for note in found] == [
-        "layers 3 to 4",
-        *["layers 4 to 4"] * (kind == "new head"),
-        "layers 3 to 4",
-        f"layers {lowest(run)} to 4",
-    ]
+    held, evaluated = [note.split(" are")[0] for note in found], f"layers {lowest(run)} to 4"
+    stages = ["layers 3 to 4", *["layers 4 to 4"] * (kind == "new head"), "layers 3 to 4", evaluated]
+    assert held[: len(stages)] == stages
+    assert set(held[len(stages) :]) <= {evaluated}  # what the model knows by heart, and its temperature
 
 
 @pytest.mark.usefixtures("large")
