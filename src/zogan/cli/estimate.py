@@ -33,7 +33,8 @@ def estimate(
 
         settings = load_config(config, overrides or ())
         if plot is not None:
-            from zogan.report.estimates import check, draw
+            from zogan.report.estimates import draw
+            from zogan.report.picture import check
 
             check(plot)
         from zogan.cli.tables import table

@@ -55,7 +55,7 @@ def explain(
             todo = "Leave out --row and --text"
             raise ConfigError("is sought when all is explained", where="--smallest", todo=todo)
         if plot is not None:
-            from zogan.report.estimates import check
+            from zogan.report.picture import check
 
             check(plot)
         found = explain_run(

@@ -73,7 +73,7 @@ def plan(
 
         settings = load_config(config, overrides or ())
         if plot is not None:
-            from zogan.report.estimates import check
+            from zogan.report.picture import check
 
             check(plot)
         spread = _spread(deciding(settings), discordant, deviation, run)

@@ -51,7 +51,7 @@ def search(
         said = [f"search.{name}={value}" for name, value in limits.items() if value is not None]
         settings = load_config(config, [*(overrides or ()), *said])
         if plot is not None:
-            from zogan.report.estimates import check
+            from zogan.report.picture import check
 
             check(plot)
         from zogan.cli.tables import table

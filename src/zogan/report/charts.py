@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zogan.patch.places import Places
 from zogan.report.comparison import Comparison
-from zogan.report.svg import AFTER, BEFORE, INK, LINE, PAPER, SOFT, element, figure_of
+from zogan.report.svg import AFTER, BEFORE, INK, PAPER, SOFT, bare, element, figure_of
 from zogan.report.words import Words
 
 _STRIP = 96
@@ -26,7 +26,7 @@ def comparison(comparisons: Sequence[Comparison], words: Words) -> str:
     figure = figure_of(width, height)
     for index, item in enumerate(comparisons):
         axes = figure.add_axes((72 / width, 1 - (_STRIP * index + 70) / height, 300 / width, 44 / height))
-        _bare(axes, bottom=True)
+        bare(axes, bottom=True)
         for row, (side, colour) in enumerate((("before", BEFORE), ("after", AFTER))):
             value, low, high = (item.metric.shown(part) for part in getattr(item, side))
             axes.plot([low, high], [row, row], color=colour, linewidth=5, solid_capstyle="round", alpha=0.35)
@@ -62,7 +62,7 @@ def _map(where: Places, figures: Mapping[tuple[str, int], float], name: str, wor
     width, height = label + cell_width * len(layers) + 4, cell_height * len(kinds) + 44
     figure = figure_of(width, height)
     axes = figure.add_axes((label / width, 40 / height, 1 - (label + 4) / width, cell_height * len(kinds) / height))
-    _bare(axes)
+    bare(axes)
     most = max(figures.values()) or 1.0
     for row, kind in enumerate(kinds):
         _text(axes, -6 / (width - label - 4), row, kind, x_axes=True, ha="right", color=INK, size=12)
@@ -93,9 +93,7 @@ def training(steps: Sequence[Any], epochs: Sequence[Any], words: Words) -> str:
     width, height = 460, 240
     figure = figure_of(width, height)
     axes = figure.add_axes((46 / width, 44 / height, 340 / width, 176 / height))
-    _bare(axes, bottom=True, left=True)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    bare(axes, bottom=True, left=True, grid="y")
     last = max([step["epoch"] for step in steps] + [entry["epoch"] for entry in epochs])
     per_epoch = max(1, max((step["step"] for step in steps), default=1) / max(1, last))
     smooth = smoothed([step["loss"] for step in steps])
@@ -138,18 +136,6 @@ def smoothed(losses: Sequence[float]) -> list[float]:
     for loss in losses:
         smooth.append(loss if not smooth else keep * smooth[-1] + (1 - keep) * loss)
     return smooth
-
-
-def _bare(axes: Axes, *, bottom: bool = False, left: bool = False) -> None:
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(bottom and side == "bottom")
-        spine.set_color(LINE)
-    axes.tick_params(length=0, labelsize=11, labelcolor=SOFT, labelbottom=bottom, labelleft=left)
-    if not bottom:
-        axes.set_xticks([])
-    if not left:
-        axes.set_yticks([])
 
 
 def _text(axes: Axes, x: float, y: float, text: str, *, x_axes: bool = False, **style: Any) -> None:

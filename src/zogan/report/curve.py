@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from zogan.evaluate.curve import Curve
 from zogan.report.metrics import Metric
-from zogan.report.svg import AFTER, INK, LINE, SOFT, element, figure_of
+from zogan.report.svg import AFTER, INK, SOFT, bare, element, figure_of
 from zogan.report.words import Words
 
 _WIDTH, _HEIGHT = 400, 230
@@ -48,13 +48,7 @@ def chart(found: Curve, words: Words) -> str:
     metric = Metric(found.metric)
     figure = figure_of(_WIDTH, _HEIGHT)
     axes = figure.add_axes((52 / _WIDTH, 46 / _HEIGHT, 300 / _WIDTH, 156 / _HEIGHT))
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(LINE)
-    axes.tick_params(length=0, labelsize=11, labelcolor=SOFT)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    bare(axes, bottom=True, left=True, grid="y")
     axes.plot(range(3), [metric.shown(one.value) for one in found.points], color=AFTER, linewidth=2, marker="o")
     for place, one in enumerate(found.points):
         ends = [metric.shown(one.low), metric.shown(one.high)]

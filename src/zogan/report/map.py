@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from zogan.errors import ZoganError
 from zogan.patch.places import Cell, Places
-from zogan.report.estimates import check
+from zogan.report.picture import check, picture
 from zogan.report.words import Words
 
 _LABELLED = 16
@@ -41,12 +38,9 @@ def draw(where: Places, path: Path) -> None:
         "size of their change, |new − old| / |old|, %": lambda cell: cell.size,
     }
     height = 0.9 + 0.34 * len(where.kinds)
-    with matplotlib.rc_context({"svg.hashsalt": "zogan"}):
-        figure = Figure(figsize=(2.6 + 0.52 * max(len(where.layers), 8), 2 * height), layout="constrained")
-        FigureCanvasAgg(figure)
+    with picture(path, 2.6 + 0.52 * max(len(where.layers), 8), 2 * height) as figure:
         for axes, (title, of) in zip(figure.subplots(2, 1), panels.items(), strict=True):
             _panel(axes, where, title, of)
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
 
 
 def _panel(axes: Axes, where: Places, title: str, of: Callable[[Cell], float | None]) -> None:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zogan.evaluate.evaluation import Evaluation, Overfitting
 from zogan.report.metrics import Metric
-from zogan.report.svg import AFTER, INK, LINE, SOFT, element, figure_of
+from zogan.report.svg import AFTER, INK, SOFT, bare, element, figure_of
 from zogan.report.words import Words
 
 _WIDTH, _HEIGHT = 460, 190
@@ -58,13 +58,7 @@ def chart(found: Overfitting, epochs: Sequence[Mapping[str, Any]], words: Words)
     """The gap in the loss by epoch, and at the end that of the kept model on the test rows with its interval."""
     figure = figure_of(_WIDTH, _HEIGHT)
     axes = figure.add_axes((52 / _WIDTH, 42 / _HEIGHT, 290 / _WIDTH, 122 / _HEIGHT))
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side == "bottom")
-        spine.set_color(LINE)
-    axes.tick_params(length=0, labelsize=11, labelcolor=SOFT)
-    axes.grid(axis="y", color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    bare(axes, bottom=True, left=True, grid="y")
     axes.axhline(0, color=SOFT, linewidth=1, linestyle="--")
     across = [float(one["epoch"]) for one in epochs]
     axes.plot(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from zogan.evaluate.protocol.plan import Plan
 from zogan.evaluate.statistics import Mean, RightOrWrong
-from zogan.report.estimates import check
 from zogan.report.metrics import Metric
+from zogan.report.picture import picture
 from zogan.report.words import Words
 
 _LINE, _OTHER = "#2f6f4f", "#8a8f98"
@@ -31,14 +28,11 @@ def draw(plan: Plan, path: Path) -> None:
     Raises:
         ConfigError: a suffix that none can be written under.
     """
-    check(path)
     metric, words = Metric(plan.metric), Words("en")
     scale = 1.0 if plan.in_deviations else metric.shown(1.0)
     ends = [one.difference for one in plan.table] + [one for one in (plan.smallest,) if one is not None]
     across = np.linspace(plan.to_exceed, max(ends), _POINTS + 1)[1:]
-    with matplotlib.rc_context({"svg.hashsalt": "zogan"}):
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
+    with picture(path, 7, 4.2) as figure:
         axes = figure.add_subplot()
         for times in _STYLES:
             design = _times(plan.spread.design, times)
@@ -59,8 +53,6 @@ def draw(plan: Plan, path: Path) -> None:
         axes.legend(frameon=False, fontsize=9)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        svg = path.suffix.lower() == ".svg"
-        figure.savefig(path, dpi=150, metadata={"Date": None} if svg else None)
 
 
 def _times(design: RightOrWrong | Mean, times: float) -> RightOrWrong | Mean:

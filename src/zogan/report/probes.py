@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from zogan.evaluate.probes.reading import Example, Probes, Reading, Table
 from zogan.report.readings import reading_name, reading_span, reading_value
-from zogan.report.svg import AFTER, INK, LINE, SOFT, element, figure_of
+from zogan.report.svg import AFTER, INK, SOFT, bare, element, figure_of
 from zogan.report.words import Words
 
 _EXAMPLES = 3
@@ -128,13 +128,7 @@ def _curve(
     """Both axes are in percent."""
     figure = figure_of(_WIDTH, _HEIGHT)
     axes = figure.add_axes((46 / _WIDTH, 44 / _HEIGHT, 240 / _WIDTH, 186 / _HEIGHT))
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("bottom", "left"))
-        spine.set_color(LINE)
-    axes.tick_params(length=0, labelsize=11, labelcolor=SOFT)
-    axes.grid(color=LINE, linewidth=0.6)
-    axes.set_axisbelow(True)
+    bare(axes, bottom=True, left=True, grid="both")
     across, up = ([100 * point[axis] for point in points] for axis in (0, 1))
     if diagonal:
         low = max(0.0, min(across + up) - 5)

@@ -6,8 +6,10 @@ import io
 import re
 import warnings
 from html import escape
+from typing import Literal
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -21,6 +23,30 @@ def figure_of(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width / 72, height / 72), facecolor="none")
     FigureCanvasSVG(figure)
     return figure
+
+
+def bare(axes: Axes, *, bottom: bool = False, left: bool = False, grid: Literal["both", "y"] | None = None) -> None:
+    """Take from a chart what says nothing.
+
+    Args:
+        axes: of the chart.
+        bottom: whether it keeps a line and labels below.
+        left: whether it keeps labels at the left; a line too, where the grid runs both ways.
+        grid: faint lines behind what is drawn, across alone ("y") or both ways.
+    """
+    lines = {"bottom": bottom, "left": left and grid == "both"}
+    axes.set_facecolor("none")
+    for side, spine in axes.spines.items():
+        spine.set_visible(lines.get(side, False))
+        spine.set_color(LINE)
+    axes.tick_params(length=0, labelsize=11, labelcolor=SOFT, labelbottom=bottom, labelleft=left)
+    if not bottom:
+        axes.set_xticks([])
+    if not left:
+        axes.set_yticks([])
+    if grid is not None:
+        axes.grid(axis=grid, color=LINE, linewidth=0.6)
+        axes.set_axisbelow(True)
 
 
 def element(figure: Figure, name: str, description: str, *, scrolls: bool = False) -> str:

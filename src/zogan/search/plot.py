@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
+from zogan.report.picture import picture
 from zogan.search.result import Found, Trial
 
 _CHOSEN, _OTHER = "#2f6f4f", "#8a8f98"
@@ -23,9 +20,7 @@ def draw(found: Found, path: Path, *, score: str) -> None:
         path: the file; its suffix says of which kind.
         score: the name of the score.
     """
-    with matplotlib.rc_context({"svg.hashsalt": "zogan"}):
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
-        FigureCanvasAgg(figure)
+    with picture(path, 9, 4.2) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         measured = [trial for trial in found.trials if trial.status == "measured"]
         _panel(left, found, [(trial, _known(trial.seconds)) for trial in measured])
@@ -33,7 +28,6 @@ def draw(found: Found, path: Path, *, score: str) -> None:
         left.set_xlabel("selection and training, seconds")
         right.set_xlabel("trained weights")
         left.set_ylabel(f"{score} (validation rows)")
-        figure.savefig(path, dpi=150)
 
 
 def _panel(axes: Any, found: Found, costs: Sequence[tuple[Trial, float]]) -> None:
