@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from zogan.errors import ConfigError, nearest
+from zogan.errors import ConfigError, nearest, one_line
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -937,7 +937,7 @@ def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: no file, no YAML, an unknown key (with the nearest name) or a bad value.
     """
-    tree = _mapping(path, todo="Make one with `zogan init`")
+    tree = read_mapping(path, todo="Make one with `zogan init`", example=_EXAMPLE)
     for override in overrides:
         _set(tree, override)
     return parse_config(tree, folder=path.parent, where=str(path))
@@ -968,23 +968,36 @@ def parse_config(tree: Mapping[str, Any], *, folder: Path, where: str = "configu
     return _resolve(config, folder.resolve())
 
 
-def _mapping(path: Path, *, todo: str) -> dict[str, Any]:
-    """A YAML file's keys; `todo` is what to do where there is no such file."""
+_EXAMPLE = "See `zogan init`"
+
+
+def read_mapping(path: Path, *, todo: str | None = None, example: str | None = None) -> dict[str, Any]:
+    """A YAML file's keys.
+
+    Args:
+        path: the file.
+        todo: what to do where there is none.
+        example: where to see what it should hold.
+
+    Raises:
+        ConfigError: no such file, no YAML, or no mapping in it.
+    """
     if not path.is_file():
         raise ConfigError("no such file", where=str(path), todo=todo)
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise ConfigError(f"not readable as YAML: {line}", where=str(path)) from None
     if not isinstance(tree, dict):
-        raise ConfigError("holds no mapping of keys", where=str(path), todo="See `zogan init`")
+        raise ConfigError("holds no mapping of keys", where=str(path), todo=example)
     return tree
 
 
 def _protocol(path: Path) -> dict[str, Any]:
     """A protocol in a file of its own, whose relative paths are taken from its own folder."""
-    tree = _mapping(path, todo="`protocol:` takes keys, or the path of a YAML file with them")
+    todo = "`protocol:` takes keys, or the path of a YAML file with them"
+    tree = read_mapping(path, todo=todo, example=_EXAMPLE)
     if isinstance(tree.get("patch"), str):
         tree["patch"] = path.parent.resolve() / Path(tree["patch"]).expanduser()
     return tree

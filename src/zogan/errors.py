@@ -46,6 +46,11 @@ class IntegrityError(ZoganError):
     exit_code = 4
 
 
+def one_line(error: BaseException) -> str:
+    """What another library says of an error, however it breaks its lines."""
+    return " ".join(str(error).split())
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say what was probably meant: `did you mean 'x'?`, or the list of what is known."""
     names = sorted(known)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zogan.errors import ZoganError
-from zogan.patch import Patch
+from zogan.errors import ZoganError, one_line
 from zogan.report.record import Record, read
 
 PATCH = "zogan.patch"
@@ -73,7 +72,7 @@ def tags(record: Record, digest: str) -> dict[str, str]:
     """What a run is found by: its patch, base, task and verdict."""
     return {
         PATCH: digest,
-        "zogan.base": Patch.load(record.folder / "patch.safetensors").meta.base.whole,
+        "zogan.base": record.base_sha256,
         "zogan.task": record.config.task,
         "zogan.verdict": record.verdict.outcome,
         "zogan.version": str(record.environment.get("packages", {}).get("zogan", "")),
@@ -158,7 +157,7 @@ def _client(uri: str) -> Iterator[Any]:
             yield MlflowClient(tracking_uri=uri)
     except (MlflowException, OSError) as error:
         raise ZoganError(
-            f"MLflow says: {' '.join(str(error).split())[:300]}",
+            f"MLflow says: {one_line(error)[:300]}",
             where=uri,
             todo="Check the address, and that the server is up and lets you write",
         ) from error

@@ -7,7 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 
-from zogan.errors import ZoganError
+from zogan.errors import ZoganError, one_line
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def explain(error: BaseException) -> Failure:
         return Failure(f"not enough memory. {todo}", 2)
     if isinstance(error, ModuleNotFoundError):
         return Failure(f"the package {error.name!r} is not installed. See `pip install 'zogan[all]'`", 2)
-    text = " ".join(str(error).split())
+    text = one_line(error)
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return Failure(f"{what}. Run again with --debug for the traceback", 1)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from zogan.errors import RunError
+from zogan.errors import RunError, one_line
 
 Whole = TypeVar("Whole", bound=BaseModel)
 """Which document is read."""
@@ -36,4 +36,4 @@ class Document(Part):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None
+            raise RunError(f"cannot be read: {one_line(error)}", where=str(path)) from None

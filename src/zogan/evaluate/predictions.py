@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from zogan.data.rows import Place, Row
-from zogan.errors import IntegrityError
+from zogan.errors import IntegrityError, one_line
 from zogan.evaluate.metrics import metrics
 from zogan.evaluate.protocol.sample import row_key
 from zogan.patch.meta import Sha256, canonical
@@ -206,7 +206,7 @@ def load(path: Path) -> Kept:
     except KeyError as error:
         what = f"holds no predictions: {error} is missing"
     except (SafetensorError, TypeError, ValueError, IndexError, RecursionError, OSError) as error:
-        what = f"holds no predictions: {' '.join(str(error).split())}"
+        what = f"holds no predictions: {one_line(error)}"
     raise IntegrityError(what, where=str(path), todo=_TODO)
 
 

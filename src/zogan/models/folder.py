@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from zogan.errors import ModelError
+from zogan.errors import ModelError, one_line
 from zogan.models.sentence import read_json
 from zogan.weights import TensorInfo, headers
 
@@ -186,5 +186,5 @@ def _max_length(folder: Path, config: Any) -> int:
 
 def brief(error: BaseException, limit: int = 300) -> str:
     """An error of another library on one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from zogan.errors import IntegrityError
+from zogan.errors import IntegrityError, one_line
 from zogan.patch import beside
 from zogan.patch.meta import BaseMeta, PatchMeta
 from zogan.patch.patch import Patch
@@ -48,7 +48,7 @@ def merged(folder: Path, fingerprint: str) -> Merged | None:
         base = BaseMeta(whole=fingerprint, weights=0, tensors={})
         meta = PatchMeta(base=base, shapes={}, after={}, task=task, adapter=config)
     except (OSError, ValueError, KeyError, RecursionError) as error:
-        what = f"what a patch put there is damaged: {' '.join(str(error).split())}"
+        what = f"what a patch put there is damaged: {one_line(error)}"
         raise IntegrityError(what, where=str(folder), todo="Apply the patch to its base again") from None
     return Merged(digest, Patch({}, _tensors(folder / beside.TENSORS), adapters, meta))
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zogan.errors import IntegrityError, ZoganError
+from zogan.errors import IntegrityError, ZoganError, one_line
 
 if TYPE_CHECKING:
     from model_signing import hashing
@@ -90,7 +90,7 @@ def _there(path: Path) -> None:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__
 
 
 _KEYS = "openssl ecparam -name prime256v1 -genkey -noout -out KEY makes one; openssl ec -in KEY -pubout its public half"

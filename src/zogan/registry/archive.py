@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from zogan.errors import IntegrityError
+from zogan.errors import IntegrityError, one_line
 from zogan.patch.meta import Sha256
 from zogan.registry.database import RegistryError
 from zogan.registry.envelope import Signed
@@ -266,7 +266,7 @@ class Archive:
         try:
             yield
         except _BROKEN as error:
-            raise self.wrong(f"cannot be read: {' '.join(str(error).split())[:200]}") from None
+            raise self.wrong(f"cannot be read: {one_line(error)[:200]}") from None
 
     def __enter__(self) -> Archive:
         return self

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from zogan.config import read_mapping
 from zogan.errors import ConfigError, nearest
 
 Role = Literal["engineer", "reviewer", "operator", "owner"]
@@ -130,15 +131,7 @@ def read_policy(path: Path) -> Policy:
     Raises:
         ConfigError: no such file, or no policy in it.
     """
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise ConfigError("no such file", where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"not readable as YAML: {' '.join(str(error).split())}", where=str(path)) from None
-    if not isinstance(tree, dict):
-        raise ConfigError("holds no mapping of keys", where=str(path))
-    return parse_policy(tree, where=str(path))
+    return parse_policy(read_mapping(path), where=str(path))
 
 
 def changed(policy: Policy, changes: Iterable[str]) -> Policy:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from zogan.config import Config, parse_config
-from zogan.errors import IntegrityError, RunError
+from zogan.errors import IntegrityError, RunError, one_line
 from zogan.evaluate.curve import NAME as CURVE
 from zogan.evaluate.curve import Curve
 from zogan.evaluate.evaluation import Evaluation
@@ -202,7 +202,7 @@ def _protocol(path: Path) -> Protocol | None:
     try:
         return Protocol.model_validate(_json(path).get("protocol"))
     except ValueError as error:
-        raise IntegrityError(f"is damaged: {' '.join(str(error).split())}", where=str(path)) from None
+        raise IntegrityError(f"is damaged: {one_line(error)}", where=str(path)) from None
 
 
 def _if_there(path: Path) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zogan.errors import ConfigError
+from zogan.errors import ConfigError, one_line
 from zogan.search.result import Status, Trial
 from zogan.search.space import Between, OneOf, Settings, Space, rounded
 
@@ -325,7 +325,7 @@ def _opening() -> Iterator[None]:
             todo="Install it with pip install 'zogan[postgresql]'",
         ) from None
     except Exception as error:
-        line = " ".join(str(error).split())
+        line = one_line(error)
         raise ConfigError(f"the study's database cannot be opened: {line}", where="search.storage") from None
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zogan.config import TrainConfig
 from zogan.data.batch import batch_size, bucketed
-from zogan.errors import ConfigError
+from zogan.errors import ConfigError, one_line
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.labelled import labelled_losses
@@ -63,7 +63,7 @@ def check_packing(
         try:
             packed = losses(task.pack(first), rows, packed=True)
         except (TypeError, ValueError) as error:  # its forward takes no positions, or wants a mask
-            raise _refused(task, " ".join(str(error).split())) from None
+            raise _refused(task, one_line(error)) from None
     seen = len(alone[0])  # the first row has nothing before it
     distance = float((packed - torch.cat(alone))[seen:].abs().mean()) if len(packed) > seen else 0.0
     half = min(parameter.dtype.itemsize for parameter in model.parameters() if parameter.is_floating_point()) < 4

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from zogan.config import Config, parse_config
-from zogan.errors import ConfigError, ModelError, RunError, ZoganError
+from zogan.errors import ConfigError, ModelError, RunError, ZoganError, one_line
 from zogan.evaluate.comparison.asked import Asked, check_same
 from zogan.evaluate.comparison.result import Kind
 from zogan.evaluate.predictions import NAME, System, load, system
@@ -61,7 +61,7 @@ def config_of(run: Path) -> Config:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         return parse_config(tree, folder=run, where=str(path))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError) as error:
-        raise RunError(f"cannot be read: {' '.join(str(error).split())}", where=str(path)) from None
+        raise RunError(f"cannot be read: {one_line(error)}", where=str(path)) from None
 
 
 class Opener:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from zogan.errors import IntegrityError, RunError
+from zogan.errors import IntegrityError, RunError, one_line
 from zogan.evaluate.protocol.changes import changes
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.protocol.sample import Sample
@@ -115,9 +115,7 @@ def read(path: Path) -> Lock | None:
     try:
         lock = Lock.model_validate_json(path.read_bytes())
     except ValueError as error:
-        raise IntegrityError(
-            f"is no frozen protocol: {' '.join(str(error).split())}", where=str(path), todo=todo
-        ) from None
+        raise IntegrityError(f"is no frozen protocol: {one_line(error)}", where=str(path), todo=todo) from None
     if lock.protocol.digest != lock.sha256:
         raise IntegrityError("its protocol is not the one that was frozen", where=str(path), todo=todo)
     return lock

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from zogan.errors import IntegrityError, RunError
+from zogan.errors import IntegrityError, RunError, one_line
 from zogan.evaluate.protocol import lock, looks
 from zogan.evaluate.protocol.changes import changes
 from zogan.evaluate.protocol.protocol import Protocol
@@ -46,7 +46,7 @@ def terms_of(folder: Path) -> Terms:
     try:
         return Terms.model_validate_json(path.read_bytes())
     except ValueError as error:
-        raise IntegrityError(f"is damaged: {' '.join(str(error).split())}", where=str(path)) from None
+        raise IntegrityError(f"is damaged: {one_line(error)}", where=str(path)) from None
 
 
 def freeze_of(folder: Path, terms: Terms) -> Path | None:
