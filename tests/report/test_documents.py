@@ -18,12 +18,11 @@ import zogan.report
 from sample_run import Task, class_example, write_run
 from zogan.errors import IntegrityError
 from zogan.evaluate.verdict.verdict import Standing
-from zogan.registry.waived import WaivedClause
 from zogan.report.html import page, render
 from zogan.report.markdown import card, runbook
 from zogan.report.pieces import PIECES, Answer, answers
 from zogan.report.record import Record, read
-from zogan.report.registered import Registered
+from zogan.report.registered import Registered, WaivedClause
 from zogan.report.required import FRAMEWORKS
 from zogan.report.slides import deck
 from zogan.report.words import CATALOGUES, Language

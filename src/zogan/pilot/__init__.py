@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial as bound
 from pathlib import Path
 from typing import Any, Literal
@@ -332,9 +332,10 @@ def _verdict(run: Run) -> None:
 def _report(run: Run, job: Job, progress: Progress) -> None:
     """Write each document as a stage of its own, named as its file is."""
     language = job.config.language
-    found = documents(read(run.folder), language)
-    run.forget_others(but=[document.name for document in found])
     record = read(run.folder)
+    found = documents(record, language)
+    run.forget_others(but=[document.name for document in found])
+    record = replace(record, costs=run.read("costs.json"))
     costs = {**record.costs, "stages": record.stages}
     files = {path.name: path for path in inputs(run.folder)}
     read_by_all: dict[str, Any] = {"zogan": zogan.__version__, "costs": costs, "rows": job.splits.digest, **files}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from zogan.config import RegistryConfig
 from zogan.evaluate.verdict.verdict import Clause, Verdict
 from zogan.report.spoken import Speaker
 from zogan.report.words import Words
 
-if TYPE_CHECKING:
-    from zogan.registry.waived import WaivedClause
+
+@dataclass(frozen=True)
+class WaivedClause:
+    """A clause that is set aside: until when, why, and the name of who answers for it."""
+
+    clause: str
+    until: str
+    reason: str
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,6 @@ def registered(given: RegistryConfig, patch: str) -> Registered | None:
         return None
     from zogan.registry.database import RegistryError
     from zogan.registry.registry import Registry
-    from zogan.registry.waived import waived
 
     try:
         registry = Registry(given.url, given.blobs)
@@ -48,8 +53,9 @@ def registered(given: RegistryConfig, patch: str) -> Registered | None:
         if not registry.knows(patch):
             return None
         people = {one.keyid: one.name for one in registry.people()}
-        approvals = tuple(people[one.by] for one in registry.find(patch).approvals)
-    return Registered(approvals, waived(given, patch))
+        found = registry.find(patch)
+    waivers = (WaivedClause(one.clause, one.until, one.reason, people[one.owner]) for one in found.waivers)
+    return Registered(tuple(people[one.by] for one in found.approvals), tuple(waivers))
 
 
 def named(clause: Clause) -> str:

@@ -136,8 +136,12 @@ def volumes_of(job: Job) -> Volumes:
         bucketed(lengths["train"], batch_size(train), seed=seed, epoch=epoch, classes=classes)
         for epoch in range(train.epochs)
     ]
-    passed_through = [[rows * restraint.passes for rows in batches] for batches in epochs]
-    runs = max(train.folds or 0, 1)
+
+    def trained(passes: int) -> Volume:
+        batches = ([rows * passes for rows in epoch] for epoch in epochs)
+        return sum((volume(job, "train", epoch) for epoch in batches), Volume()).times(max(train.folds or 0, 1))
+
+    plain = trained(1)
     at_once = Tokens(TOKENS_AT_ONCE)
     # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
     fold_runs = train.folds or 0
@@ -145,8 +149,8 @@ def volumes_of(job: Job) -> Volumes:
     return Volumes(
         selection=volume(job, "train", saliency_batches(job)).times(1 + fold_runs),
         cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
-        training=sum((volume(job, "train", batches) for batches in passed_through), Volume()).times(runs),
-        plain=sum((volume(job, "train", batches) for batches in epochs), Volume()).times(runs),
+        training=plain if restraint.passes == 1 else trained(restraint.passes),
+        plain=plain,
         validation=volume(job, held_out, ordered(lengths[held_out], batch_size(job.config.evaluate))).times(
             train.epochs + len(restraint.points)
         ),
