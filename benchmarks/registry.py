@@ -111,7 +111,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     given = arguments()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zogan" / "benchmarks"
-    place = Place(given.folder or cache / f"registry-{given.patches}-{given.steps}", given.url)
+    kind = "postgresql" if given.url else "sqlite"
+    place = Place(given.folder or cache / f"registry-{kind}-{given.patches}-{given.steps}", given.url)
     fill(place, given.patches, given.steps)
     checks = []
     with tempfile.TemporaryDirectory() as scratch:
