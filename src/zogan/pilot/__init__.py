@@ -17,6 +17,7 @@ from zogan.environment import environment
 from zogan.errors import IntegrityError, RunError
 from zogan.evaluate.evidence import what_is_measured
 from zogan.evaluate.predictions import keep, load, save
+from zogan.evaluate.probes.files import see_files
 from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
@@ -84,6 +85,8 @@ def pilot(
         protocol = in_full(job)
         jobs: list[tuple[int | None, Job]] = [(None, job), *seeded(job).items()]
         run.need(_bytes_wanted(job))
+        if last >= _ORDER.index("evaluate"):
+            see_files(config)
         _plan(run, job, until)
         _data(run, job)
         if last >= _ORDER.index("tune"):

@@ -11,6 +11,7 @@ from zogan.config import Config, ProbesConfig, ProbeSection
 from zogan.errors import ConfigError, nearest
 from zogan.evaluate.predictions import BeforeIs
 from zogan.evaluate.probes.bench import Bench, NotProbedError, System
+from zogan.evaluate.probes.files import see_files
 from zogan.evaluate.probes.reading import Probes, Reading
 from zogan.evaluate.probes.registry import BUILT_IN, Probe, find, names
 from zogan.evaluate.protocol.protocol import limited_probes
@@ -62,6 +63,8 @@ def probe(
     if isinstance(job, Config):
         job = open_job(job, cache=cache, progress=progress)
     wanted = _wanted(job.config.probes, only)
+    if only is None:
+        see_files(job.config)
     in_use = job.config.probes.churn.patch or job.config.protocol.patch
     if production is None and in_use is not None:
         production = Patch.load(in_use)
