@@ -41,6 +41,8 @@ def test_what_is_refused(tuned: Path, capsys: pytest.CaptureFixture[str]) -> Non
     both = ["explain", "run", "--row", "1", "--smallest", "small.safetensors"]
     assert "--smallest: is sought when all is explained. Leave out --row and --text" in failure(both, capsys)
     assert ".txt is no kind of picture" in failure(["explain", "run", "--plot", "map.txt"], capsys)
+    for option in (["--smallest", "none/small.safetensors"], ["--plot", "none/map.svg"]):
+        assert "none: no such folder. Make it, or name another" in failure(["explain", "run", *option], capsys)
     assert not (tuned / "run/explanation.json").exists()
 
 

@@ -43,7 +43,8 @@ def explain(
     """Explain a run's patch: where it changed the model, what each layer is worth, the smallest part that does.
 
     A few test rows are explained too: the tokens that carried the answer, before and after, and training rows alike.
-    All of it is written to the run's explanation.json, and into its report where there is one.
+    All of it is written to the run's explanation.json, and into its report where there is one. The verdict is made
+    again there, for the look that the smallest part may have taken.
     """
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.cli.explained import explained
@@ -54,6 +55,9 @@ def explain(
         if smallest is not None and (row or text):
             todo = "Leave out --row and --text"
             raise ConfigError("is sought when all is explained", where="--smallest", todo=todo)
+        if smallest is not None and not smallest.absolute().parent.is_dir():
+            # Before a look at the test rows is spent on it.
+            raise ConfigError("no such folder", where=str(smallest.parent), todo="Make it, or name another")
         if plot is not None:
             from zogan.report.picture import check
 
@@ -74,7 +78,7 @@ def explain(
         if plot is not None:
             written.append(f"map: {_plotted(run, plot)}")
         if (run / "report.html").is_file():
-            written.append(f"report: {_report(run)}")
+            written.append(f"report: {_report(run, console)}")
         console.result({"run": run, **found.model_dump(mode="json")}, *explained(found), *written)
 
 
@@ -109,9 +113,13 @@ def _plotted(run: Path, path: Path) -> Path | str:
     return path
 
 
-def _report(run: Path) -> Path:
-    """Anew, in the language that it has."""
+def _report(run: Path, console: Console) -> Path:
+    """All documents anew, in the language that they have."""
     import zogan.report
+    from zogan.cli.verdict import judged_again
 
-    page, *_ = zogan.report.write(run, "en" if (run / "report.ja.html").is_file() else "ja", "html")
-    return page
+    judged_again(run)
+    page, *_ = zogan.report.write(
+        run.absolute(), "en" if (run / "report.ja.html").is_file() else "ja", progress=console
+    )
+    return run / page.name

@@ -35,11 +35,14 @@ def report(
 ) -> None:
     """Write a finished run's page, slides, model card, runbook, evidence and cases, in English and Japanese.
 
-    All of it comes from the run's files; the cases take the text of the test rows from the data's.
+    All of it comes from the run's files; the cases take the text of the test rows from the data's. The verdict is made
+    again first, so that probes and looks since then are in it.
     """
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         import zogan.report
+        from zogan.cli.verdict import judged_again
 
+        judged_again(run)
         # The runbook names the folder, for whoever follows it in another one.
         whole = run.absolute() if (run / "zogan.yaml").is_file() else run
         found = zogan.report.write(whole, language, only, progress=console)

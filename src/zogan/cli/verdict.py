@@ -55,6 +55,18 @@ def verdict(
         leave(found, gate=gate)
 
 
+def judged_again(run: Path) -> None:
+    """Judge a finished run by its files as they are now, before what people read of it is written anew."""
+    from zogan.pilot import judge_run
+    from zogan.run import Run
+
+    if all(
+        (run / name).is_file() for name in ("verdict.json", "protocol.json", "evaluation.json", "patch.safetensors")
+    ):
+        with Run(run) as opened:
+            judge_run(opened)
+
+
 def verdict_shown(found: Verdict, language: Language) -> list[str | Table]:
     """The verdict's sentence, the table of its clauses, and what is to be said of it."""
     from zogan.report.spoken import Speaker

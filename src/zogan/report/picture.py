@@ -19,12 +19,14 @@ def check(path: Path) -> None:
     """See that a picture can be written under this name.
 
     Raises:
-        ConfigError: its suffix is none of `SUFFIXES`.
+        ConfigError: its suffix is none of `SUFFIXES`, or its folder is not there.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(
             f"{path.suffix or 'no suffix'} is no kind of picture", where=str(path), todo=f"One of {', '.join(SUFFIXES)}"
         )
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("no such folder", where=str(path.parent), todo="Make it, or name another")
 
 
 @contextmanager
