@@ -36,9 +36,11 @@ def made(metric: str = "accuracy", *, why: WhyNoGain | None = None) -> Curve:
 
 
 def test_the_gain_is_said_in_the_figures_unit() -> None:
-    assert sentence(made(), Words("en")) == "Doubling the labels would bring about 1.2 ± 0.9 points of Accuracy."
-    assert "0.012 ± 0.009" in sentence(made("loss"), Words("en"))
-    assert "1.2 ± 0.9ポイント" in sentence(made(), Words("ja"))
+    assert sentence(made(), Words("en")) == (
+        "Doubling the labels would bring about 1.2 points of Accuracy (95 % interval +0.2 to +2.0 points)."
+    )
+    assert "0.012 of Loss on answers (95 % interval +0.002 to +0.020)" in sentence(made("loss"), Words("en"))
+    assert "約1.2ポイント良くなる見込みです（95%信頼区間 +0.2～+2.0ポイント）" in sentence(made(), Words("ja"))
 
 
 @pytest.mark.parametrize("why", get_args(WhyNoGain))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from made_explanation import made_explanation
 from sample_run import write_run
 from zogan.evaluate.explanation.kept import keep
-from zogan.report.explanation import view
+from zogan.report.explanation import in_short, view
 from zogan.report.html import render
 from zogan.report.record import Record, read
 from zogan.report.words import Language, Words
@@ -38,7 +39,7 @@ def section(html: str) -> str:
         ),
         (
             "ja",
-            ["第1層を取り除くと、残りは第2層、層の外です。", "テストデータ1,000件を一度だけ使って確かめ、判定は同じ"],
+            ["第1層を取り除くと、残りは第2層、層の外です。", "評価データ1,000件を一度だけ使って確かめ、判定は同じ"],
         ),
     ],
 )
@@ -49,6 +50,22 @@ def test_the_section_says_all(record: Record, language: Language, told: list[str
     assert html.count("<tr>") == 4
     assert html.count('<p class="tokens"') == 2
     assert html.count("<svg") == 1
+
+
+def test_a_smallest_part_that_was_not_sought_has_its_reason(record: Record) -> None:
+    assert record.explanation is not None
+    for language in ("en", "ja"):
+        words = Words(language)
+        skipped = record.explanation.model_copy(update={"smallest": None, "skipped": {"smallest": "it is rejected"}})
+        assert words("explain.smallest.none") in section(render(replace(record, explanation=skipped), language))
+
+
+def test_it_is_told_in_short(record: Record) -> None:
+    assert record.explanation is not None
+    worth, smallest = in_short(record, Words("en"))
+    assert "those of layer 2 most" in worth
+    assert smallest.startswith("Without layer 1, this is left")
+    assert in_short(replace(record, explanation=None), Words("en")) == []
 
 
 def test_tokens_can_be_told_apart_without_colour(record: Record) -> None:

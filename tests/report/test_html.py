@@ -16,7 +16,7 @@ from zogan.patch.meta import BaseMeta
 from zogan.report.facts import excerpt
 from zogan.report.html import render
 from zogan.report.record import read
-from zogan.report.words import Language
+from zogan.report.words import Language, Words
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -85,6 +85,13 @@ def test_no_english_is_left_on_the_japanese_page(folder: Path, task: Task) -> No
     heading = {"gt", "all", "llm", "smollm"}  # the model's name in the page's title
     found = {word for text in page.words for word in re.findall(r"[A-Za-z]{3,}", text)}
     assert found <= known | heading
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_figures_of_one_seed_are_told_from_a_verdict_over_several(folder: Path, language: Language) -> None:
+    said = Words(language)("figures.seed", number=2, seed=0)
+    assert said not in render(read(write_run(folder / "one")), language)
+    assert said in render(read(write_run(folder / "two", asked={"seeds": (0, 1)})), language)
 
 
 def test_the_same_run_gives_the_same_bytes(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,19 @@ def test_a_finished_run_is_read(tmp_path: Path) -> None:
     assert list(record.stages) == ["data", "select", "head_only", "tune", "evaluate"]
     assert 0 < record.density < 0.01
     assert record.places.changed == round(record.density * record.base_weights)
+
+
+def test_runs_on_fewer_rows_are_costs_of_the_learning_curve(tmp_path: Path) -> None:
+    record = read(write_run(tmp_path / "run"))
+    spent = {f"curve-{size}:{number}": cost(10.0, 5) for size in ("quarter", "half") for number in range(2)}
+    stages = {**record.costs["stages"], "curve": cost(0.5, 7), **spent, "model-card.md": cost(1.0, 1)}
+    found = replace(record, costs={**record.costs, "stages": stages}).stages
+    assert list(found) == [*record.stages, "curve"]
+    assert found["curve"] == cost(40.5, 7)
+
+
+def cost(seconds: float, peak: int) -> dict[str, float]:
+    return {"wall_seconds": seconds, "peak_bytes": peak}
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

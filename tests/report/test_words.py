@@ -58,6 +58,12 @@ def test_sizes(count: float, text: str) -> None:
     assert Words("en").size(count) == text
 
 
+def test_halves_are_rounded_away_from_0_as_the_charts_of_slides_do() -> None:
+    words = Words("en")
+    assert [words.number(84.25, 1), words.number(84.35, 1), words.number(-0.25, 1)] == ["84.3", "84.4", "−0.3"]
+    assert (words.signed(0.25, 1), words.percent(0.8425), words.number(84.2499, 1)) == ("+0.3", "84.3 %", "84.2")
+
+
 def test_numbers_carry_a_true_minus_sign() -> None:
     assert Words("en").signed(-1.5, 1) == "−1.5"
     assert Words("en").signed(1.5, 1) == "+1.5"

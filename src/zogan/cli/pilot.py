@@ -48,6 +48,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     from zogan.cli.verdict import leave, verdict_shown
     from zogan.pilot import pilot as run_all
     from zogan.report.curve import sentence as said_of
+    from zogan.report.facts import of_seed
     from zogan.report.overfitting import overfitting
     from zogan.report.record import read
     from zogan.report.words import Words
@@ -63,7 +64,8 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
         f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
     )
-    tables = [figures_table(record.evaluation), *external_tables(record.evaluation)]
+    tables: list[Any] = [said] if (said := of_seed(record, words)) else []
+    tables += [figures_table(record.evaluation), *external_tables(record.evaluation)]
     tables += probed(record.probes)[:1] if record.probes else []
     gap, curve = overfitting(record.evaluation, (), words), record.curve
     tables += ([gap.sentence] if gap else []) + ([said_of(curve, words)] if curve else [])

@@ -114,7 +114,7 @@ def training(steps: Sequence[Any], epochs: Sequence[Any], words: Words) -> str:
             axes, across[-1] + last * 0.03, down[-1] + rise, words("chart.validation"), ha="left", color=AFTER, size=12
         )
     axes.set_xlim(0, last * 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(min(8, last), integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(min(8, last) + 1, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel(words("chart.epoch"), color=SOFT, size=12)
     axes.set_title(words("chart.loss"), loc="left", color=SOFT, size=12, x=-0.1, pad=6, fontweight="normal")

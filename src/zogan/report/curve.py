@@ -33,14 +33,17 @@ def curve(found: Curve | None, words: Words) -> Shown | None:
 
 
 def sentence(found: Curve, words: Words) -> str:
-    """Doubling the labels would bring about 1.2 ± 0.8 points."""
+    """Doubling the labels would bring about 1.2 points (95 % interval 0.2 to 2.0 points)."""
     metric = Metric(found.metric)
     if found.gain is None:
         return words("curve.none", reason=words(f"curve.reason.{found.why}"))
-    value, half = metric.shown(found.gain.value), metric.shown((found.gain.high - found.gain.low) / 2)
-    gain = f"{words.number(value, metric.digits)} ± {words.number(half, metric.digits)}"
-    shown = gain if metric.scale == "plain" else words("unit.points", value=gain)
-    return words("curve.gain", gain=shown, figure=words.name("metric", found.metric))
+    return words(
+        "curve.gain",
+        gain=metric.difference(found.gain.value, words).removeprefix("+"),
+        figure=words.name("metric", found.metric),
+        level=words.percent(found.level, 0),
+        span=metric.span(found.gain.low, found.gain.high, words),
+    )
 
 
 def chart(found: Curve, words: Words) -> str:

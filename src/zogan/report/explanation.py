@@ -103,9 +103,41 @@ def view(record: Record, words: Words) -> View | None:
         worth=lines,
         worth_caption=caption,
         together=together,
-        smallest=_smallest(found.smallest, words) if found.smallest is not None else (),
+        smallest=_smallest(found.smallest, words) if found.smallest is not None else _not_sought(found, words),
         rows=tuple(_row(one, words) for one in found.rows),
     )
+
+
+def in_short(record: Record, words: Words) -> list[str]:
+    """What the changes are worth, which layer's most, and how little would do: each in a sentence, where known."""
+    found = record.explanation
+    if found is None:
+        return []
+    told = []
+    if (worth := found.worth) is not None:
+        metric, best = Metric(worth.metric, worth.higher_is_better), max(worth.parts, key=lambda one: one.worth.value)
+        told.append(
+            words(
+                "explain.most",
+                figure=words.name("metric", worth.metric),
+                rows=words.number(worth.rows),
+                split=words(f"explain.split.{worth.split}"),
+                together=metric.difference(worth.together.worth.value, words),
+                part=_part(best.part, words),
+                worth=metric.difference(best.worth.value, words),
+                span=metric.span(best.worth.low, best.worth.high, words),
+            )
+        )
+    if found.smallest is not None:
+        told.append(_smallest(found.smallest, words)[0])
+    return told
+
+
+def _not_sought(found: Explanation, words: Words) -> tuple[str, ...]:
+    """Why there is no smallest part, where that is for the verdict."""
+    if "smallest" not in found.skipped or found.worth is None:
+        return ()
+    return (words("explain.smallest.none"),)
 
 
 def _worth(found: Explanation, words: Words) -> tuple[tuple[WorthLine, ...], str, str]:
@@ -138,6 +170,7 @@ def _worth(found: Explanation, words: Words) -> tuple[tuple[WorthLine, ...], str
         "explain.together",
         without=metric.value(worth.together.without, words),
         worth=metric.difference(worth.together.worth.value, words),
+        span=metric.span(worth.together.worth.low, worth.together.worth.high, words),
     )
     return tuple(line(one) for one in worth.parts), caption, together
 

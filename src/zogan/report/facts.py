@@ -22,6 +22,13 @@ def model_name(record: Record) -> str:
     return Path(record.config.model.removeprefix("package:")).name
 
 
+def of_seed(record: Record, words: Words) -> str:
+    """Where the verdict is of several seeds: that the figures are of one. Empty where it is of one as they are."""
+    if len(record.verdict.seeds) < 2:
+        return ""
+    return words("figures.seed", number=len(record.verdict.seeds), seed=record.config.train.seed)
+
+
 def change(record: Record, words: Words) -> str:
     """What was done to the model, as a part of the question."""
     adapters = "_adapters" if record.second and record.adapters else ""

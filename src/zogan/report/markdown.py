@@ -14,7 +14,7 @@ from zogan.report.card import front_matter
 from zogan.report.comparison import compare
 from zogan.report.costs import cost_sentences
 from zogan.report.evidence import told
-from zogan.report.facts import change, commands, model_name, most
+from zogan.report.facts import change, commands, model_name, most, of_seed
 from zogan.report.record import Record
 from zogan.report.registered import said, unwaived
 from zogan.report.risks import risks
@@ -81,6 +81,7 @@ def _filled(template: str, record: Record, language: Language, found: Mapping[st
         change=change(record, words),
         rows=record.data["rows"],
         comparisons=compare(record),
+        of_seed=of_seed(record, words),
         costs=cost_sentences(record, words),
         risks=risks(record, words),
         commands=commands(record),

@@ -103,10 +103,17 @@ class Record:
 
     @property
     def stages(self) -> dict[str, Mapping[str, Any]]:
-        """Costs of each stage, in the order in which they run; without the documents, which are made from these."""
+        """Costs of each stage, in the order in which they run; without the documents, which are made from these. What
+        learned from fewer rows goes into the learning curve.
+        """
         costs = self.costs["stages"]
-        names = [name for name in costs if name.partition(":")[0] in _IN_ORDER]
-        return {name: costs[name] for name in sorted(names, key=lambda name: (_order(name), name))}
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in sorted(costs, key=lambda name: (_order(name), name)):
+            if _order(name) == len(_IN_ORDER):
+                continue
+            stage = "curve" if name.startswith("curve-") else name
+            found[stage] = _together(found[stage], costs[name]) if stage in found else costs[name]
+        return found
 
 
 def read(folder: Path) -> Record:
@@ -188,6 +195,11 @@ def _order(stage: str) -> int:
     """The stages of another seed stand where the run's own do."""
     name = stage.partition(":")[0].partition("-")[0]
     return _IN_ORDER.index(name) if name in _IN_ORDER else len(_IN_ORDER)
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    peaks = (one["peak_bytes"] or 0, other["peak_bytes"] or 0)
+    return {"wall_seconds": one["wall_seconds"] + other["wall_seconds"], "peak_bytes": max(peaks) or None}
 
 
 def _config(folder: Path) -> Config:

@@ -10,7 +10,8 @@ from zogan.report.charts import smoothed
 from zogan.report.comparison import compare
 from zogan.report.costs import Spent, beside_full, cost_sentences, money, of_this_run
 from zogan.report.curve import sentence as more_labels
-from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most
+from zogan.report.explanation import in_short
+from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most, of_seed
 from zogan.report.metrics import Metric
 from zogan.report.overfitting import overfitting
 from zogan.report.record import Record
@@ -147,10 +148,11 @@ def _figures(canvas: Canvas, record: Record, words: Words) -> None:
         for one in comparisons
     ]
     before_is = words(f"before_is.{record.evaluation.before_is}")
+    of_one = [said] if (said := of_seed(record, words)) else []
     meaning = f"meaning.{deciding.metric.name}"
     figure = words.name("metric", deciding.metric.name)
     meant = [words("answer.meaning", figure=figure, meaning=words(meaning))] if words.has(meaning) else []
-    page = canvas.page(words("figures.title"), notes=[*told, *meant, before_is])
+    page = canvas.page(words("figures.title"), notes=[*of_one, *told, *meant, before_is])
     percent = deciding.metric.scale == "share"
     form = '0.0"%"' if percent else f"0.{'0' * deciding.metric.digits}"
     page.bars(
@@ -180,7 +182,9 @@ def _figures(canvas: Canvas, record: Record, words: Words) -> None:
         for one in comparisons
     ]
     right = Box(BODY.left + 392, BODY.top + 6, BODY.width - 392, 300)
-    page.table(columns, rows, right, alt=words("figures.caption", rows=words.number(record.evaluation.rows)))
+    end = page.table(columns, rows, right, alt=words("figures.caption", rows=words.number(record.evaluation.rows)))
+    if of_one:
+        page.text(of_one, Box(right.left, end + 14, right.width, 440 - end - 14), sizes=(16, 15, 14, 13, 12))
     page.text([before_is], Box(BODY.left, 452, BODY.width, 44), sizes=(14, 13, 12), colour=theme.SOFT)
 
 
@@ -297,12 +301,14 @@ def _learning(canvas: Canvas, record: Record, words: Words) -> None:
         lines.append(gap.sentence)
     if record.curve is not None:
         lines.append(more_labels(record.curve, words))
+    lines += in_short(record, words)
     page = canvas.page(changed, notes=[*lines, words("chart.training")] if series else lines)
     if series:
-        box = Box(BODY.left, BODY.top, 520, BODY.height)
+        box = Box(BODY.left, BODY.top, 440, BODY.height)
         page.curves(series, box, alt=words("chart.training"), across=words("chart.epoch"), up=words("chart.loss"))
-    left = BODY.left + (540 if series else 0)
-    page.text(lines[1:], Box(left, BODY.top + 20, BODY.left + BODY.width - left, 340), bullets=True)
+    left = BODY.left + (456 if series else 0)
+    box = Box(left, BODY.top + 10, BODY.left + BODY.width - left, BODY.height - 20)
+    page.text(lines[1:], box, bullets=True, sizes=(18, 17, 16, 15, 14, 13, 12))
 
 
 def _examples(canvas: Canvas, record: Record, words: Words) -> None:

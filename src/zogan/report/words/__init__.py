@@ -45,8 +45,8 @@ class Words:
         return self._words.get(f"{group}.{item}", item)
 
     def number(self, value: float, digits: int = 0) -> str:
-        """1,234.5; what rounds to 0 has no sign"""
-        return f"{value:z,.{digits}f}".replace("-", "−")
+        """1,234.5; halves away from 0, as in the charts of slides; what rounds to 0 has no sign"""
+        return f"{_above(value):z,.{digits}f}".replace("-", "−")
 
     def small_number(self, value: float) -> str:
         """0.025 or 0.00125: as many decimals as it has."""
@@ -54,6 +54,7 @@ class Words:
 
     def signed(self, value: float, digits: int = 0) -> str:
         """+4.2, −4.2 or 0.0"""
+        value = _above(value)
         return f"{value:+,.{digits}f}".replace("-", "−") if round(value, digits) else self.number(value, digits)
 
     def percent(self, share: float, digits: int = 1) -> str:
@@ -93,3 +94,8 @@ class Words:
                 return f"{self.number(count, digits)} {unit}"
             count /= 1000
         raise AssertionError
+
+
+def _above(value: float) -> float:
+    """By so little further from 0 that only a half is rounded otherwise: 84.25 is 84.3, not the even 84.2."""
+    return value * (1 + 1e-12)

@@ -136,6 +136,8 @@ WORDS: dict[str, str] = {
     "figures.after": "After",
     "figures.difference": "Difference",
     "figures.interval": "{level} interval: {span}",
+    "figures.seed": "The verdict is of the mean over {number} seeds of training. All figures from here on are of seed "
+    "{seed}, whose patch this is.",
     "before_is.base": "“Before” is the base as it came, measured in the same way.",
     "before_is.head_only": "“Before” is the base with only a new output layer trained on the same rows, because "
     "the "
@@ -266,7 +268,7 @@ WORDS: dict[str, str] = {
     # learning curve
     "curve.title": "What more labels would bring",
     "curve.lead": "The same tuning on a quarter, half and all of the training rows, {runs} times each.",
-    "curve.gain": "Doubling the labels would bring about {gain} of {figure}.",
+    "curve.gain": "Doubling the labels would bring about {gain} of {figure} ({level} interval {span}).",
     "curve.none": "What doubling the labels would bring cannot be told: {reason}.",
     "curve.caption": "{figure} on the test rows, with intervals at {level} over rows and runs; the dotted part is "
     "expected, not measured.",
@@ -279,9 +281,6 @@ WORDS: dict[str, str] = {
     "extended",
     "chart.curve": "The figure against the number of training rows",
     "stage.curve": "The learning curve",
-    "stage.curve-quarter": "Learn from a quarter of the rows",
-    "stage.curve-half": "Learn from half of the rows",
-    "stage.curve-all": "Learn from all rows again",
     # cost
     "cost.title": "What it cost",
     "cost.changed": "Weights changed",
@@ -381,13 +380,17 @@ WORDS: dict[str, str] = {
     "explain.worth.harm": "harm",
     "explain.worth.open": "not proven",
     "explain.together": "With all of the base's changes off at once, {without} is left: together they are worth "
-    "{worth}.",
+    "{worth} ({span}).",
     "explain.split.validation": "validation rows",
     "explain.split.train": "training rows",
     "explain.part.layer": "layer {layer}",
     "explain.part.outside": "outside the layers",
     "explain.part.head": "the new output layer alone",
     "explain.smallest": "The smallest part that does",
+    "explain.smallest.none": "Not looked for: the protocol does not accept the whole patch by itself, so that "
+    "there is no acceptance to keep.",
+    "explain.most": "On {rows} {split} the changes to the base are worth {together} of {figure}; those of {part} most, "
+    "{worth} ({span}).",
     "explain.smallest.whole": "The whole patch: no layer can be left out.",
     "explain.smallest.part": "Without {out}, this is left: {left}. It changes {changed} weights ({density} of the "
     "base), in a file of {size}.",
@@ -410,7 +413,7 @@ WORDS: dict[str, str] = {
     "explain.why.uncertain": "The least sure",
     "explain.why.row": "Asked for",
     "explain.why.text": "A text that was asked for",
-    "explain.answer": "Explained is the answer {answer}.",
+    "explain.answer": "The answer that is explained: {answer}",
     "explain.side": "Log-probability of that answer {value}, of padding {baseline}; the tokens add up to {sum}, "
     "which misses {delta}.",
     "explain.cut": "{tokens} tokens lie beyond the length limit and were not read.",

@@ -132,6 +132,8 @@ WORDS: dict[str, str] = {
     "figures.after": "変更後",
     "figures.difference": "差",
     "figures.interval": "{level}信頼区間 {span}",
+    "figures.seed": "判定は学習のシード{number}個の平均によるものです。ここから先の数値はすべて、"
+    "このパッチを作ったシード{seed}のものです。",
     "before_is.base": "「変更前」は、元のモデルを同じ方法で測定した値です。",
     "before_is.head_only": "元のモデルだけではこれらのクラスに分類できないため、「変更前」は、"
     "同じデータで新しい出力層だけを"
@@ -254,7 +256,7 @@ WORDS: dict[str, str] = {
     # learning curve
     "curve.title": "ラベルを増やすとどうなるか",
     "curve.lead": "学習データの4分の1、半分、全部で、同じ学習をそれぞれ{runs}回行いました。",
-    "curve.gain": "ラベルを2倍にすると、{figure}が約{gain}良くなる見込みです。",
+    "curve.gain": "ラベルを2倍にすると、{figure}が約{gain}良くなる見込みです（{level}信頼区間 {span}）。",
     "curve.none": "ラベルを2倍にした場合の効果は分かりません。{reason}。",
     "curve.caption": "評価データでの{figure}と、データと学習の回にわたる{level}信頼区間。"
     "点線は測定ではなく見込みです。",
@@ -266,9 +268,6 @@ WORDS: dict[str, str] = {
     "curve.reason.early": "最後に2倍にしたときの向上がその前より大きく、まだ先を見通せません",
     "chart.curve": "学習データの行数に対する成績",
     "stage.curve": "学習曲線",
-    "stage.curve-quarter": "4分の1のデータでの学習",
-    "stage.curve-half": "半分のデータでの学習",
-    "stage.curve-all": "全データでの再学習",
     # cost
     "cost.title": "かかったコスト",
     "cost.changed": "変更した重み",
@@ -356,21 +355,25 @@ WORDS: dict[str, str] = {
     "explain.worth.good": "有益",
     "explain.worth.harm": "有害",
     "explain.worth.open": "判定できず",
-    "explain.together": "元のモデルの重みの変更をすべて元に戻すと{without}になり、変更全体の価値は{worth}です。",
+    "explain.together": "元のモデルの重みの変更をすべて元に戻すと{without}になり、変更全体の価値は{worth}"
+    "（{span}）です。",
     "explain.split.validation": "検証データ",
     "explain.split.train": "学習データ",
     "explain.part.layer": "第{layer}層",
     "explain.part.outside": "層の外",
     "explain.part.head": "新しい出力層のみ",
     "explain.smallest": "同じ結論になる最小の部分",
+    "explain.smallest.none": "パッチ全体だけで見ても合格ではなく、保つべき判定がないため、探していません。",
+    "explain.most": "{split}{rows}件で、元のモデルの重みの変更全体の価値は{figure}で{together}です。"
+    "最も価値が高いのは{part}の変更で、{worth}（{span}）です。",
     "explain.smallest.whole": "パッチ全体です。取り除ける層はありません。",
     "explain.smallest.part": "{out}を取り除くと、残りは{left}です。変更される重みは{changed}個（元のモデルの"
     "{density}）、ファイルは{size}です。",
     "explain.rule.verdict": "価値の小さい層から順に、{split}{rows}件で評価基準を満たし続けるかぎり取り除きました。",
     "explain.rule.no_worse": "価値の小さい層から順に、{split}{rows}件でパッチ全体より劣ると示されないかぎり取り除き"
     "ました。この件数ではパッチ全体も評価基準で採用と判定されません。",
-    "explain.confirmed.yes": "テストデータ{rows}件を一度だけ使って確かめ、判定は同じ「{part}」でした。",
-    "explain.confirmed.no": "テストデータ{rows}件を一度だけ使って確かめたところ、判定は異なりました。パッチ全体は「"
+    "explain.confirmed.yes": "評価データ{rows}件を一度だけ使って確かめ、判定は同じ「{part}」でした。",
+    "explain.confirmed.no": "評価データ{rows}件を一度だけ使って確かめたところ、判定は異なりました。パッチ全体は「"
     "{whole}」、この部分は「{part}」です。",
     "explain.rows": "この回答になった理由",
     "explain.rows.lead": "各トークンが回答の対数確率に加えた量を、穴埋めの文字だけの文と比べて示します。実線と緑は"
@@ -446,7 +449,7 @@ WORDS: dict[str, str] = {
     "cost.say.beside_measured": "重みの選択と学習は、全体のファインチューニングと比べて時間が{time}、"
     "メモリーが{memory}でした。",
     "cost.say.beside_estimated": "見積もりでは、重みの選択と学習は、"
-    "全体のファインチューニングの{time}の時間と{memory}のメモリーで済みます。",
+    "全体のファインチューニングと比べて時間が{time}、メモリーが{memory}になります。",
     "cost.estimated": "今回（見積もり）",
     "cost.measured": "今回（実測）",
     "cost.say.beside_time": "重みの選択と学習にかかった時間は、全体のファインチューニングの{time}でした。",
