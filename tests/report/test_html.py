@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import torch
+from markupsafe import escape
 
 import zogan.report
 from sample_run import Outcome, Task, class_example, sample_patch, text_example, write_run
+from zogan.config import CostConfig
 from zogan.patch import Patch, PatchMeta
 from zogan.patch.meta import BaseMeta
+from zogan.report.costs import cost_sentences
 from zogan.report.facts import excerpt
 from zogan.report.html import render
 from zogan.report.record import read
@@ -92,6 +96,17 @@ def test_figures_of_one_seed_are_told_from_a_verdict_over_several(folder: Path, 
     said = Words(language)("figures.seed", number=2, seed=0)
     assert said not in render(read(write_run(folder / "one")), language)
     assert said in render(read(write_run(folder / "two", asked={"seeds": (0, 1)})), language)
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_price_and_full_fine_tuning_stand_on_the_page(folder: Path, language: Language) -> None:
+    record = read(write_run(folder / "run"))
+    words = Words(language, unbroken=True)
+    costly = replace(record, config=record.config.model_copy(update={"cost": CostConfig(per_hour=1.2)}))
+    for sentence in cost_sentences(costly, words):
+        assert str(escape(sentence)) in render(costly, language)
+    assert "EUR" in render(costly, language)
+    assert "EUR" not in render(record, language)
 
 
 def test_the_same_run_gives_the_same_bytes(folder: Path) -> None:

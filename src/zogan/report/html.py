@@ -13,6 +13,7 @@ import zogan
 from zogan.evaluate.evaluation import Evaluation
 from zogan.report import charts
 from zogan.report.comparison import compare
+from zogan.report.costs import cost_sentences
 from zogan.report.curve import curve
 from zogan.report.documents import documents
 from zogan.report.evidence import told
@@ -76,6 +77,7 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         change=change(record, words),
         comparisons=comparisons,
         of_seed=of_seed(record, words),
+        costs=cost_sentences(record, words),
         verdict=record.verdict,
         speaker=speaker,
         waived=said(record.registered, speaker, words),
