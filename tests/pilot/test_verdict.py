@@ -126,8 +126,9 @@ def test_a_freeze_that_came_too_late_is_exploratory(project: Path) -> None:
     frozen(project, late=True)
     look(project)
     found = judged(project)[0]
-    assert set(kinds(found)) == {"frozen_late"}
-    assert "the run had a patch when it was frozen" in found.sentences["en"].standing[0]
+    assert kinds(found)[:2] == ["after_patch", "after_evaluation"]
+    assert "the run had a patch by then (run/patch.safetensors)" in found.sentences["en"].standing[0]
+    assert "すでにパッチがありました（run/patch.safetensors）" in found.sentences["ja"].standing[0]
 
 
 def test_a_changed_protocol_is_exploratory_with_what_changed(project: Path) -> None:

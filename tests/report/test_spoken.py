@@ -98,6 +98,9 @@ def test_each_reason_and_each_why_has_its_words(tmp_path: Path, language: Langua
     reasons = (
         Reason(kind="never_frozen"),
         Reason(kind="frozen_late", values={"detail": "the run had a patch"}),
+        Reason(kind="after_patch", values={"file": "run/patch.safetensors"}),
+        Reason(kind="after_evaluation", values={"file": "run/evaluation.json"}),
+        Reason(kind="after_looks", values={"looks": 4}),
         Reason(kind="uncounted"),
         Reason(kind="key", values={"option": "margin", "then": "0.1", "now": "0.2"}),
         Reason(kind="rows", values={"added": 1200, "removed": 0}),
@@ -108,7 +111,7 @@ def test_each_reason_and_each_why_has_its_words(tmp_path: Path, language: Langua
     found = judged(tmp_path, standing=standing)
     lines = found.sentences[language].standing
     assert len(lines) == len(reasons) + 1
-    assert "1,200" in lines[4]
+    assert "1,200" in lines[7]
     assert "3" in lines[-1]
     for why in ("not_measured", "no_figure", "no_chance", "on_threshold", "seeds", "out_of_reach"):
         (clause,) = found.clauses

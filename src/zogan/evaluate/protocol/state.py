@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zogan.evaluate.protocol import lock, looks
 from zogan.evaluate.protocol.changes import Changes, changes
+from zogan.evaluate.protocol.late import after_file, after_looks
 from zogan.evaluate.protocol.lock import Lock
 from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import Sample, sample
@@ -63,10 +64,10 @@ def too_late(run: Path, folder: Path, test: Sample) -> tuple[str, ...]:
         test: the rows at hand.
     """
     reasons = []
-    for name, what in (("patch.safetensors", "a patch"), ("evaluation.json", "an evaluation")):
-        if (run / name).exists():
-            reasons.append(f"the run had {what} when it was frozen ({run.name}/{name})")
+    if (run / "patch.safetensors").exists():
+        reasons.append(after_file("after_patch", f"{run.name}/patch.safetensors"))
+    if (run / "evaluation.json").exists():
+        reasons.append(after_file("after_evaluation", f"{run.name}/evaluation.json"))
     if seen := looks.count_looks(folder / looks.NAME, test.sha256):
-        times = "once" if seen == 1 else f"{seen} times"
-        reasons.append(f"the test rows had been looked at {times} when it was frozen")
+        reasons.append(after_looks(seen))
     return tuple(reasons)

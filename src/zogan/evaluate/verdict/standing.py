@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zogan.evaluate.protocol.changes import Changes
+from zogan.evaluate.protocol.late import understood
 from zogan.evaluate.protocol.lock import Lock
 from zogan.evaluate.verdict.verdict import Reason, Standing
 from zogan.patch.meta import canonical
@@ -19,7 +20,7 @@ def standing(frozen: Lock | None, changes: Changes | None, *, looks: int, counte
     """
     if frozen is None or changes is None:
         return Standing(exploratory=(Reason(kind="never_frozen"),), frozen_at=None, looks=looks)
-    reasons = [Reason(kind="frozen_late", values={"detail": detail}) for detail in frozen.exploratory]
+    reasons = [Reason(kind=kind, values=values) for kind, values in map(understood, frozen.exploratory)]
     if not counted and not reasons:
         reasons.append(Reason(kind="uncounted"))
     reasons += [

@@ -10,6 +10,7 @@ from zogan.config import Against
 from zogan.evaluate.document import Document, Part
 from zogan.evaluate.evaluation import Count
 from zogan.evaluate.probes.reading import Unit
+from zogan.evaluate.protocol.late import Kind
 from zogan.evaluate.statistics import Claim, Method
 from zogan.patch.meta import Sha256
 
@@ -63,7 +64,7 @@ class Clause(Part):
 class Reason(Part):
     """Why a verdict is exploratory; `values` are what its sentence tells."""
 
-    kind: Literal["never_frozen", "frozen_late", "uncounted", "key", "rows", "order", "slice"]
+    kind: Kind | Literal["never_frozen", "uncounted", "key", "rows", "order", "slice"]
     values: dict[str, str | int] = Field(default_factory=dict)
 
 

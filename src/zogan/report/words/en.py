@@ -119,6 +119,9 @@ WORDS: dict[str, str] = {
     "standing.exploratory": "This verdict explores and confirms nothing:",
     "standing.never_frozen": "No protocol was frozen before training.",
     "standing.frozen_late": "The protocol was frozen too late: {detail}.",
+    "standing.after_patch": "The protocol was frozen too late: the run had a patch by then ({file}).",
+    "standing.after_evaluation": "The protocol was frozen too late: the run was evaluated by then ({file}).",
+    "standing.after_looks": "The protocol was frozen too late: looks at the test rows until then: {looks}.",
     "standing.uncounted": "No look of this patch at the test rows is on record since the protocol was frozen: it was "
     "measured before.",
     "standing.key": "{option} was {then} when it was frozen, and is {now}.",
