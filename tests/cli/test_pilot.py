@@ -100,7 +100,7 @@ def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(tuned: Path, capsys: pytes
         out, err = process.communicate()
     assert process.returncode == 130
     assert out == ""
-    assert err.splitlines()[-1] == "interrupted; the same command goes on from here"
+    assert err.splitlines()[-1] == "interrupted; the same command goes on from what is done"
     assert "Traceback" not in err
 
 

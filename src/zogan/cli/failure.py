@@ -23,7 +23,7 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, ZoganError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted; the same command goes on from here", 130)
+        return Failure("interrupted; the same command goes on from what is done", 130)
     if isinstance(error, OSError) and (told := _system(error)):
         return Failure(told, 2)
     if _out_of_memory(error):

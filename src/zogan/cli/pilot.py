@@ -64,7 +64,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
         f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
     )
-    tables: list[Any] = [said] if (said := of_seed(record, words)) else []
+    tables: list[Any] = [one] if (one := of_seed(record, words)) else []
     tables += [figures_table(record.evaluation), *external_tables(record.evaluation)]
     tables += probed(record.probes)[:1] if record.probes else []
     gap, curve = overfitting(record.evaluation, (), words), record.curve

@@ -148,7 +148,7 @@ def _figures(canvas: Canvas, record: Record, words: Words) -> None:
         for one in comparisons
     ]
     before_is = words(f"before_is.{record.evaluation.before_is}")
-    of_one = [said] if (said := of_seed(record, words)) else []
+    of_one = [one] if (one := of_seed(record, words)) else []
     meaning = f"meaning.{deciding.metric.name}"
     figure = words.name("metric", deciding.metric.name)
     meant = [words("answer.meaning", figure=figure, meaning=words(meaning))] if words.has(meaning) else []
