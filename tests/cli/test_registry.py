@@ -119,7 +119,7 @@ def test_a_patch_comes_to_production_and_goes_back(desk: Desk, url: str, elsewhe
     assert "another protocol" in desk.refused("eva", "evaluate", str(first), code=4)
     judge_again(first)
     assert desk.does("eva", "evaluate", str(first))["body"]["exploratory"] == [
-        "key (now 0.005, option margin, then 0.0)"
+        "margin was 0.0 when the protocol was frozen, is 0.005"
     ]
     assert "its verdict is exploratory, and confirms nothing" in desk.refused("ravi", "approve", short)
     (first / "protocol.json").write_text(json.dumps(terms))

@@ -114,7 +114,9 @@ def _all(
     }
     stands = [f"{one.name}: {short(one.patch)} on base {short(one.base)}, since event {one.since:,}" for one in aliases]
     more = [f"more: --before {patches[-1].number}"] if len(patches) == limit else []
-    listed = patches_table(patches, people) if patches else NONE_YET if base is stage is before is None else "no patch"
+    listed = (
+        patches_table(patches, people) if patches else NONE_YET if (base, stage, before) == (None,) * 3 else "no patch"
+    )
     console.result(value, *stands, listed, *more)
 
 
