@@ -6,6 +6,7 @@ import errno
 import os
 
 import pytest
+import typer
 
 from zogan.cli.failure import Failure, explain, report_failure, usage_failure
 from zogan.errors import ConfigError, IntegrityError
@@ -17,6 +18,7 @@ from zogan.errors import ConfigError, IntegrityError
         (ConfigError("bad key", where="zogan.yaml", todo="Mend it"), "zogan.yaml: bad key. Mend it", 2),
         (IntegrityError("wrong base", where="model"), "model: wrong base", 4),
         (KeyboardInterrupt(), "interrupted; the same command goes on from what is done", 130),
+        (typer.Abort(), "interrupted; nothing was done", 130),
         (FileNotFoundError(errno.ENOENT, "No such", "a.txt"), "a.txt: no such file or folder", 2),
         (PermissionError(errno.EACCES, "denied", "a.txt"), "a.txt: you have no permission for this", 2),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "no space is left on the disk", 2),

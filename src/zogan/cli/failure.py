@@ -22,6 +22,8 @@ def explain(error: BaseException) -> Failure:
     """Say what an exception means to the user."""
     if isinstance(error, ZoganError):
         return Failure(str(error), error.exit_code)
+    if type(error).__name__ == "Abort":  # typer's own, whichever version raised it: Ctrl-C at a question, or a no
+        return Failure("interrupted; nothing was done", 130)
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted; the same command goes on from what is done", 130)
     if isinstance(error, OSError) and (told := _system(error)):

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from zogan.errors import ConfigError, IntegrityError, nearest
-from zogan.registry.event import Enrolled
+from zogan.registry.event import Enrolled, worded
 from zogan.registry.state import STAGES, PatchState, Stage
 
 
@@ -52,11 +50,8 @@ def enrolled(name: str, public: str, roles: Sequence[str]) -> Enrolled:
     Raises:
         ConfigError: no public key, or no such role.
     """
-    try:
+    with worded():
         return Enrolled.model_validate({"name": name, "public": public.strip().lower(), "roles": tuple(roles)})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise ConfigError(f"{fault['input']!r}: {fault['msg']}", where=str(fault["loc"][0])) from None
 
 
 def staged(text: str | None) -> Stage | None:

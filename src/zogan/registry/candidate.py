@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from zogan.registry.blobs import Blobs
-from zogan.registry.event import Added
+from zogan.registry.event import Added, worded
 
 
 def candidate(file: Path, blobs: Blobs, *, note: str | None) -> tuple[Added, tuple[str, ...]]:
@@ -30,21 +30,22 @@ def candidate(file: Path, blobs: Blobs, *, note: str | None) -> tuple[Added, tup
     task = found.task.get("name", found.task.get("task"))
     labels = found.task.get("labels")
     kept = {"patch": blobs.put(file), "tensors": blobs.put(dumps(touched))}
-    body = Added(
-        patch=found.digest,
-        base=found.base,
-        parent=found.parent,
-        task=None if task is None else str(task),
-        labels=tuple(map(str, labels)) if isinstance(labels, list) else (),
-        changed=found.changed,
-        weights=found.base_weights,
-        bytes=found.file_bytes,
-        new=bool(found.tensors),
-        hashes=found.hashes,
-        tools=found.tools,
-        note=note,
-        blobs=kept,
-    )
+    with worded():
+        body = Added(
+            patch=found.digest,
+            base=found.base,
+            parent=found.parent,
+            task=None if task is None else str(task),
+            labels=tuple(map(str, labels)) if isinstance(labels, list) else (),
+            changed=found.changed,
+            weights=found.base_weights,
+            bytes=found.file_bytes,
+            new=bool(found.tensors),
+            hashes=found.hashes,
+            tools=found.tools,
+            note=note,
+            blobs=kept,
+        )
     return body, tuple(touched)
 
 

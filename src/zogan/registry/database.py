@@ -18,6 +18,9 @@ from zogan.registry.migrations import LATEST
 BUSY_SECONDS = 60
 """How long a process waits for another's write to SQLite."""
 
+CONNECT_SECONDS = 15
+"""How long a PostgreSQL that does not answer is waited for, where its URL does not say `connect_timeout`."""
+
 _WRITES = {"zogan_writes": True}
 
 
@@ -53,8 +56,12 @@ class Database:
             self.file = Path(given.database) if self.embedded and given.database else None
             if not self.embedded and given.get_driver_name() in ("psycopg2", "psycopg"):
                 given = given.set(drivername="postgresql+psycopg")
-            options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if self.embedded else {}
-            self.engine: Engine = sqlalchemy.create_engine(given, **options)
+            waits: dict[str, Any] = {"timeout": BUSY_SECONDS} if self.embedded else {"connect_timeout": CONNECT_SECONDS}
+            if "connect_timeout" in given.query:
+                waits = {}
+            self.engine: Engine = sqlalchemy.create_engine(given, connect_args=waits)
+        if self.file is not None and (not self.file.name or self.file.is_dir()):
+            raise ConfigError("is a folder, not a file", where=str(self.file), todo="Name a file in it: registry.db")
         if self.embedded:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)

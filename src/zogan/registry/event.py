@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, FiniteFloat, TypeAdapter
+from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError
 
-from zogan.errors import ZoganError
+from zogan.errors import ConfigError, ZoganError, nearest
 from zogan.patch.meta import Sha256
 from zogan.registry.canonical import dumps
 from zogan.registry.policy import Line, Moment, Part, Policy, Role
@@ -216,6 +218,35 @@ Body = Annotated[
     | Retired,
     Field(discriminator="kind"),
 ]
+
+
+_WANTED = {
+    "alias": "is no task and place, in small letters, such as support/production",
+    "name": "is no name: 1 to 100 characters on one line",
+    "public": "is no public key: 64 digits in hex, as `zogan registry identity new` prints them",
+    "reason": "is not 1 to 2,000 characters",
+    "note": "is not 1 to 2,000 characters",
+}
+
+
+@contextmanager
+def worded() -> Iterator[None]:
+    """Inside, what a person gave and no event takes is refused in the person's words.
+
+    Raises:
+        ConfigError: a name, key, role, reason, note or alias that cannot be.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field, given = str(fault["loc"][0]) if fault["loc"] else "event", fault["input"]
+        if field == "roles" and isinstance(given, str):
+            raise ConfigError(
+                f"no role is called {given!r}", where=field, todo=nearest(given, get_args(Role))
+            ) from None
+        shown = repr(given) if len(repr(given)) <= 100 else f"{repr(given)[:100]}…"
+        raise ConfigError(f"{shown} {_WANTED.get(field, fault['msg'])}", where=field) from None
 
 
 class OversizedError(ZoganError):

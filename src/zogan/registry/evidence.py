@@ -122,6 +122,8 @@ def _probes(path: Path, patch: str) -> Probes | None:
 
 def _said(reason: Reason) -> str:
     """A reason in one line, without the words of any language's report."""
+    if reason.values.keys() == {"option", "then", "now"}:
+        return "{option} was {then} when the protocol was frozen, is {now}".format(**reason.values)
     about = ", ".join(f"{key} {value}" for key, value in sorted(reason.values.items()))
     return f"{reason.kind.replace('_', ' ')}{f' ({about})' if about else ''}"
 

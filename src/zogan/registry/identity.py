@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,6 +116,8 @@ def closed(path: Path) -> bytes:
         mode = stat.S_IMODE(about.st_mode)
         if mode != MODE:
             raise IdentityError(
-                f"its mode is {mode:04o} and must be {MODE:04o}", where=str(path), todo=f"chmod {MODE:o} {path}"
+                f"its mode is {mode:04o} and must be {MODE:04o}",
+                where=str(path),
+                todo=f"chmod {MODE:o} {shlex.quote(str(path))}",
             )
         return stream.read()

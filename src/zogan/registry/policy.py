@@ -69,7 +69,8 @@ class Policy(Part):
         approvals: people who must approve a patch.
         approval_days: how long an approval holds.
         waiver_days: how long a waiver may hold at most.
-        never_waived: clauses of a protocol that no waiver covers: names, or kinds (claim, slice, limit).
+        never_waived: clauses of a protocol that no waiver covers: names, or kinds (claim, slice, external, limit,
+            probe).
         places: where patches stand, and as which stage users see them there.
         pilot_first: whether a patch must have stood in a pilot before production.
         freezes: times in which nothing is promoted.

@@ -29,6 +29,7 @@ from zogan.registry.event import (
     RolledBack,
     Ruled,
     Waived,
+    worded,
 )
 from zogan.registry.identity import Identity
 from zogan.registry.log import Head
@@ -96,13 +97,14 @@ class Registry:
         Raises:
             RegistryError: there is one already.
         """
+        with worded():
+            body = Begun(registry=registry, name=name, public=identity.public, policy=policy or Policy())
         database = Database(url)
         _files(database, blobs)
         database.make()
         with database.reading() as connection:
             if log.begun(connection):
                 raise RegistryError("there is a registry already", where=database.shown)
-        body = Begun(registry=registry, name=name, public=identity.public, policy=policy or Policy())
         if (known := _remembered(memory, database)) is not None:
             known.forget()
         log.append(database, body, identity, at=at)
@@ -122,15 +124,22 @@ class Registry:
 
     def enrol(self, name: str, public: str, roles: tuple[Role, ...], *, identity: Identity, at: str) -> Event:
         """Make a person known by the public key, or give other roles to one who is."""
-        return self._append(Enrolled(name=name, public=public.lower(), roles=roles), identity, at)
+        with worded():
+            body = Enrolled(name=name, public=public.lower(), roles=roles)
+        return self._append(body, identity, at)
 
     def revoke(self, person: str, reason: str, *, identity: Identity, at: str) -> Event:
         """Take a person's key out of use."""
-        return self._append(Revoked(person=self.person(person).keyid, reason=reason), identity, at)
+        keyid = self.person(person).keyid
+        with worded():
+            body = Revoked(person=keyid, reason=reason)
+        return self._append(body, identity, at)
 
     def rule(self, policy: Policy, reason: str, *, identity: Identity, at: str) -> Event:
         """Put another policy in force."""
-        return self._append(Ruled(policy=policy, reason=reason), identity, at)
+        with worded():
+            body = Ruled(policy=policy, reason=reason)
+        return self._append(body, identity, at)
 
     def add(self, file: Path, *, identity: Identity, at: str, note: str | None = None) -> Event:
         """Make a patch file a candidate; who signs is its author."""
@@ -162,26 +171,30 @@ class Registry:
             )
         with self.database.reading() as connection:
             self._whole(connection, patch)
-        body = Approved(
-            patch=patch.digest,
-            base=patch.base,
-            report=found.report,
-            protocol=found.protocol,
-            evaluation=found.number,
-            note=note,
-        )
+        with worded():
+            body = Approved(
+                patch=patch.digest,
+                base=patch.base,
+                report=found.report,
+                protocol=found.protocol,
+                evaluation=found.number,
+                note=note,
+            )
         return self._append(body, identity, at)
 
     def reject(self, patch: PatchState, reason: str, *, identity: Identity, at: str) -> Event:
         """Reject a patch on its evidence."""
-        return self._append(Rejected(patch=patch.digest, reason=reason), identity, at)
+        with worded():
+            body = Rejected(patch=patch.digest, reason=reason)
+        return self._append(body, identity, at)
 
     def waive(
         self, patch: PatchState, clause: str, *, owner: str, reason: str, until: str, identity: Identity, at: str
     ) -> Event:
         """Set a clause aside for a patch: `owner`, a person's name, answers for it until a day."""
         keyid = self.person(owner).keyid
-        body = Waived(patch=patch.digest, clause=clause, owner=keyid, reason=reason, until=until)
+        with worded():
+            body = Waived(patch=patch.digest, clause=clause, owner=keyid, reason=reason, until=until)
         return self._append(body, identity, at)
 
     def promote(self, patch: PatchState, alias: str, *, instead: str | None, identity: Identity, at: str) -> Event:
@@ -200,7 +213,9 @@ class Registry:
         """
         with self.database.reading() as connection:
             self._whole(connection, patch)
-        return self._append(Promoted(patch=patch.digest, alias=alias, instead=instead), identity, at)
+        with worded():
+            body = Promoted(patch=patch.digest, alias=alias, instead=instead)
+        return self._append(body, identity, at)
 
     def roll_back(self, alias: AliasState, to: PatchState | None, reason: str, *, identity: Identity, at: str) -> Event:
         """Put back at an alias what stood there before; `to` None is the bare base.
@@ -212,12 +227,15 @@ class Registry:
         if to is not None and (fault := self.blobs.fault(to.file)):
             raise IntegrityError(fault, where=f"patch {to.digest[:12]}", todo="Put it back from a backup")
         digest = None if to is None else to.digest
-        body = RolledBack(patch=digest, alias=alias.name, instead=alias.patch, reason=reason)
+        with worded():
+            body = RolledBack(patch=digest, alias=alias.name, instead=alias.patch, reason=reason)
         return self._append(body, identity, at)
 
     def retire(self, patch: PatchState, reason: str, *, identity: Identity, at: str) -> Event:
         """Take a patch out of use for good."""
-        return self._append(Retired(patch=patch.digest, reason=reason), identity, at)
+        with worded():
+            body = Retired(patch=patch.digest, reason=reason)
+        return self._append(body, identity, at)
 
     # What is asked of it
 
@@ -298,8 +316,14 @@ class Registry:
     def log(
         self, *, limit: int = 50, before: int | None = None, patch: str | None = None, alias: str | None = None
     ) -> list[Event]:
-        """The last events, the newest first; see `lineage.page`."""
+        """The last events, the newest first; see `lineage.page`.
+
+        Raises:
+            RegistryError: no such alias.
+        """
         with self._looking() as connection:
+            if alias is not None:
+                lineage.alias_of(connection, alias)
             return lineage.page(connection, limit=limit, before=before, patch=patch, alias=alias)
 
     def why(self, alias: str, at: str) -> lineage.Standing:
@@ -321,9 +345,12 @@ class Registry:
         with self._looking() as connection:
             found = lineage.stood_before(connection, alias)
             if found is None:
-                raise RegistryError(
-                    f"nothing stood at {alias.name} before", todo=f"Roll back to the bare base with --to {BASE}"
+                todo = (
+                    f"Roll back to the bare base with --to {BASE}"
+                    if alias.patch is not None
+                    else "The bare base stands there; put a patch back with --to PATCH"
                 )
+                raise RegistryError(f"nothing stood at {alias.name} before", todo=todo)
             return None if found.patch is None else Tables(connection).patch(found.patch)
 
     def target(self, alias: AliasState, to: str | None) -> PatchState | None:

@@ -72,7 +72,9 @@ def waive(
     place: Place,
     console: Console,
     patch: Patch,
-    clause: Annotated[str, typer.Argument(metavar="CLAUSE", help="claim, slice:NAME or limit:NAME.")],
+    clause: Annotated[
+        str, typer.Argument(metavar="CLAUSE", help="claim, or slice:NAME, external:NAME, limit:NAME, probe:NAME.")
+    ],
     reason: Reason,
     owner: Annotated[str, typer.Option("--owner", help="Name of who answers for it.")],
     until: Annotated[str, typer.Option("--until", metavar="DATE", help="Its last day, UTC, as 2026-06-30.")],

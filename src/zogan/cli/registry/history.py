@@ -9,6 +9,7 @@ import typer
 from zogan.cli.console import Console
 from zogan.cli.looks import now
 from zogan.cli.registry.shown import (
+    NONE_YET,
     event_tree,
     events_table,
     line,
@@ -150,4 +151,4 @@ def _graph(registry: Registry, console: Console, limit: int, before: int | None)
         ]
     }
     more = [f"more: --before {patches[-1].number}"] if len(patches) == limit else []
-    console.result(value, drawn, *more)
+    console.result(value, drawn if patches else NONE_YET, *more)

@@ -10,6 +10,7 @@ import typer
 from zogan.cli.console import Console
 from zogan.cli.looks import now
 from zogan.cli.registry.shown import (
+    NONE_YET,
     event_tree,
     events_table,
     names,
@@ -113,7 +114,10 @@ def _all(
     }
     stands = [f"{one.name}: {short(one.patch)} on base {short(one.base)}, since event {one.since:,}" for one in aliases]
     more = [f"more: --before {patches[-1].number}"] if len(patches) == limit else []
-    console.result(value, *stands, patches_table(patches, people), *more)
+    listed = (
+        patches_table(patches, people) if patches else NONE_YET if (base, stage, before) == (None,) * 3 else "no patch"
+    )
+    console.result(value, *stands, listed, *more)
 
 
 def _one(registry: Registry, console: Console, patch: str) -> None:

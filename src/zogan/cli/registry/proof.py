@@ -34,7 +34,10 @@ def verify(
         bool, typer.Option("--new", help="Only what came since the last whole check here, without tables and files.")
     ] = False,
     full: Annotated[
-        bool, typer.Option("--full", help="Check again the signatures that were checked here before.")
+        bool,
+        typer.Option(
+            "--full", help="Check all signatures and rules anew, and believe nothing of what was proved here before."
+        ),
     ] = False,
     files: Annotated[bool, typer.Option("--files/--no-files", help="Hash the files too.")] = True,
     processes: Annotated[
@@ -45,8 +48,11 @@ def verify(
 
     Checks hashes, signatures, the rules, the tables and the files. Leaves with code 4 where anything is found.
     """
+    from zogan.errors import ConfigError
     from zogan.registry.log import Head
 
+    if new and full:
+        raise ConfigError("asks for less than --full", where="--new", todo="Give one of them")
     with place.open(unproved=True) as registry:
         found = registry.verify(
             written_down=None if line is None else Head.parse(line),
@@ -66,11 +72,15 @@ def verify(
         "faults": [{"event": one.number, "what": one.what} for one in found.faults],
         "more": found.more,
     }
-    counts = f"{found.events:,} events, {found.signatures:,} signatures, {found.blobs:,} files"
+    known = found.events - found.signatures
+    before = f" ({known:,} were proved here before)" if known and found else ""
+    counts = f"{found.events:,} events, {found.signatures:,} signatures{before}, {found.blobs:,} files"
     if found.left_out:
         counts += f", {found.left_out:,} files not held here"
     more = [f"and {found.more:,} more"] if found.more else []
     lead = f"whole: {counts}" if found else f"NOT whole: {counts}"
+    if new and found and not found.events:
+        lead = "whole: nothing came since the last whole check here"
     console.result(value, lead, *map(str, found.faults), *more, *([f"head: {found.head}"] if found.head else []))
     if not found:
         raise typer.Exit(DAMAGED)

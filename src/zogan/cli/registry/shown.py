@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from zogan.registry.registry import Registry
     from zogan.registry.state import PatchState
 
+NONE_YET = "no patch yet: zogan registry add RUN"
+"""Where there is none to list."""
+
 NAMED = 12
 """Digits of a digest that are shown."""
 

@@ -21,7 +21,7 @@ def promote(event: Event, body: Promoted, view: View) -> None:
     if (now := view.alias(body.alias)) is not None and now.patch == body.patch:
         raise RefusedError(f"{body.alias} stands for {body.patch[:12]} already, since event {now.since:,}")
     if fault := unready(patch, event.at, view):
-        raise RefusedError(fault)
+        raise RefusedError(fault, todo=f"See `zogan registry show {body.patch[:12]}`")
     if stage == "production" and policy.pilot_first and not patch.piloted:
         raise RefusedError("the policy asks for a pilot before production, and the patch has stood in none")
     _move(event, body.alias, patch, patch.base, view)
@@ -62,7 +62,8 @@ def unready(patch: PatchState, at: str, view: View) -> str | None:
         return None
     lost = [one for one in patch.approvals if expired(one, at, policy)]
     why = f"; the approval of event {lost[-1].number:,} expired after {policy.approval_days} days" if lost else ""
-    return f"the policy asks for {policy.approvals:,} approval(s), and {len(holding):,} hold(s){why}"
+    asked = "an approval" if policy.approvals == 1 else f"{policy.approvals:,} approvals"
+    return f"the policy asks for {asked}, and {f'{len(holding):,} of them' if holding else 'none'} counts{why}"
 
 
 def _stage(alias: str, view: View) -> str:
