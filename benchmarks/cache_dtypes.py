@@ -26,7 +26,7 @@ DTYPES = ("fp32", "bf16", "fp16", "int8")
 def run(config: Path, dtype: str, folder: Path) -> dict[str, float]:
     """Validation loss and seconds."""
     options = {"train.cache_dtype": dtype, "budget.depth": 10, "output": folder / "run"}
-    command = [sys.executable, "-m", "zogan.cli", "tune", str(config), "--quiet", "--json"]
+    command = [sys.executable, "-m", "zogan", "tune", str(config), "--quiet", "--json"]
     done = subprocess.run(
         [*command, *(part for key, value in options.items() for part in ("--set", f"{key}={value}"))],
         capture_output=True,

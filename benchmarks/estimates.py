@@ -46,7 +46,7 @@ def taken(name: str, folder: Path) -> dict[str, float]:
         write_demo("classification" if task == "classification" else "generation", folder / task)
     run = folder / name.replace(" ", "-").replace(",", "")
     overrides = [f"{key}={value}" for key, value in {**options, "output": run, "train.patience": "null"}.items()]
-    command = [sys.executable, "-m", "zogan.cli", "tune", str(config), "--quiet", "--json"]
+    command = [sys.executable, "-m", "zogan", "tune", str(config), "--quiet", "--json"]
     done = subprocess.run(
         [*command, *(part for override in overrides for part in ("--set", override))],
         capture_output=True,

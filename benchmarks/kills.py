@@ -73,7 +73,7 @@ class Search:
         overrides = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         with self.errors.open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, "-m", "zogan.cli", "search", str(self.folder / "zogan.yaml"), "--quiet", *overrides],
+                [sys.executable, "-m", "zogan", "search", str(self.folder / "zogan.yaml"), "--quiet", *overrides],
                 # One thread each, with kills and without: sums must come in the same order.
                 env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache"), "OMP_NUM_THREADS": "1"},
                 stdout=subprocess.DEVNULL,

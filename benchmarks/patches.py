@@ -104,7 +104,7 @@ def killed(file: Path, folder: Path, kills: int) -> tuple[int, int, int]:
 
 
 def started(verb: str, file: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "zogan.cli", "patch", verb, str(file), str(folder), "--in-place", "--quiet"]
+    command = [sys.executable, "-m", "zogan", "patch", verb, str(file), str(folder), "--in-place", "--quiet"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -23,7 +23,7 @@ FIGURE = {"classification": "accuracy", "generation": "loss"}
 
 def row(task: str, folder: Path) -> str:
     open_base(BASES[task])
-    command = [sys.executable, "-m", "zogan.cli", "demo", task, str(folder), "--quiet", "--json"]
+    command = [sys.executable, "-m", "zogan", "demo", task, str(folder), "--quiet", "--json"]
     start = time.perf_counter()
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     seconds = time.perf_counter() - start
@@ -33,7 +33,7 @@ def row(task: str, folder: Path) -> str:
     patch = run / "patch.safetensors"
     shown = json.loads(
         subprocess.run(
-            [sys.executable, "-m", "zogan.cli", "patch", "show", patch, "--json"], capture_output=True, check=True
+            [sys.executable, "-m", "zogan", "patch", "show", patch, "--json"], capture_output=True, check=True
         ).stdout
     )
     figure = FIGURE[task]

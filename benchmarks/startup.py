@@ -14,7 +14,7 @@ ROUNDS = 9
 
 
 def main() -> None:
-    command = [sys.executable, "-m", "zogan.cli", "--help"]
+    command = [sys.executable, "-m", "zogan", "--help"]
     taken = []
     for count in range(ROUNDS + 1):
         start = time.perf_counter()

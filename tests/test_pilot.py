@@ -398,7 +398,7 @@ def test_a_run_of_another_option_is_not_gone_on_with(finished: Path, tmp_path: P
 
 def test_kill_minus_nine_changes_no_byte(finished: Path, tmp_path: Path) -> None:
     project = afresh(finished, tmp_path)
-    command = [sys.executable, "-m", "zogan.cli", "pilot", str(project / "zogan.yaml")]
+    command = [sys.executable, "-m", "zogan", "pilot", str(project / "zogan.yaml")]
     for line in ("epoch 1 of 60", "epoch 2 of 3"):  # in the head's own training, then in the run's
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None

@@ -144,7 +144,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_a_closed_pipe_is_no_fault(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-m", "zogan.cli", "init", str(tmp_path)]
+    command = [sys.executable, "-m", "zogan", "init", str(tmp_path)]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert done.stderr == ""

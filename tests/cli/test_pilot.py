@@ -86,7 +86,7 @@ def test_damaged_stages_are_an_integrity_error(tuned: Path, content: bytes, caps
 
 
 def test_ctrl_c_leaves_with_130_and_says_how_to_go_on(tuned: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = [sys.executable, "-m", "zogan.cli", "pilot", "--set", "train.epochs=500", "--set", "train.patience=null"]
+    command = [sys.executable, "-m", "zogan", "pilot", "--set", "train.epochs=500", "--set", "train.patience=null"]
 
     def interruptible() -> None:  # as in a terminal; who runs the tests may have Ctrl-C ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)

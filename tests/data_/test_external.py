@@ -67,6 +67,13 @@ def test_rows_that_cannot_be_read_are_refused_or_skipped(tmp_path: Path) -> None
     assert len(loaded(skipping)[0].rows) == 1
 
 
+def test_a_file_that_is_not_there_is_named_with_its_set(tmp_path: Path) -> None:
+    given = config(tmp_path)
+    (tmp_path / "away.jsonl").unlink()
+    with pytest.raises(DataError, match=r"away\.jsonl: no such file\. See `data.external`, set 'away'"):
+        loaded(given)
+
+
 def test_a_set_of_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
     given = config(tmp_path)
     write_rows(tmp_path / "away.jsonl", text_rows(3))

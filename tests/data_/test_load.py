@@ -64,7 +64,7 @@ def test_unreadable_rows_stop_a_run_unless_skipped(tmp_path: Path) -> None:
 
 def test_too_little_is_said(tmp_path: Path) -> None:
     write_rows(tmp_path / "train.jsonl", text_rows(1))
-    with pytest.raises(DataError, match=r"no rows are left for validation\. Add rows"):
+    with pytest.raises(DataError, match=r"no rows are left for validation \(from train.jsonl\)\. Add rows"):
         load(make_config(tmp_path))
 
 

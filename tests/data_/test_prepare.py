@@ -66,7 +66,8 @@ def test_unreadable_rows_are_refused_or_dropped() -> None:
 
 def test_too_little_is_refused() -> None:
     _, refused = prepare(files(train=[]), DATA)
-    assert [one.what for one in refused] == [f"no rows are left for {name}" for name in ("train", "validation", "test")]
+    names = ("train", "validation", "test")
+    assert [one.what for one in refused] == [f"no rows are left for {name} (from {DATA.train.name})" for name in names]
     _, refused = prepare(files(train=[row for row in text_rows(30) if row.label == "bad"]), DATA)
     assert [one.name for one in refused] == ["one_class"]
 

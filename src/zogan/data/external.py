@@ -12,6 +12,7 @@ from zogan.data.load import refusal
 from zogan.data.prepare import Splits, digest, unknown_labels, unreadable
 from zogan.data.read import read
 from zogan.data.rows import Row
+from zogan.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def read_external(config: Config, splits: Splits) -> tuple[External, ...]:
 
 def _read(given: ExternalConfig, config: Config, splits: Splits) -> External:
     whose = f"rows of external set {given.name!r}"
+    if not given.file.is_file():
+        raise DataError("no such file", where=str(given.file), todo=f"See `data.external`, set {given.name!r}")
     got = read(given.file, config.data, config.task, name=given.file.name)
     cleaned, dropped, noted = clean({"test": got.rows})
     found = [one.model_copy(update={"what": f"external set {given.name!r}: {one.what}"}) for one in (*dropped, *noted)]

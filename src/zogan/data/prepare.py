@@ -76,7 +76,7 @@ def prepare(files: Files, data: DataConfig, *, folds: bool = False) -> tuple[Spl
         noted=tuple(noted),
         cut=tuple(reversed(missing)),
     )
-    return splits, (*(one for one in dropped if one.severity == "error"), *_too_little(rows, labels, folds))
+    return splits, (*(one for one in dropped if one.severity == "error"), *_too_little(rows, labels, folds, data))
 
 
 def digest(rows: Mapping[str, Sequence[Row]]) -> str:
@@ -125,9 +125,19 @@ def unknown_labels(strange: Sequence[Row], data: DataConfig, name: str, rows: st
     return finding(name, "error", what, strange, action)
 
 
-def _too_little(rows: Mapping[str, Sequence[Row]], labels: Sequence[str], folds: bool) -> list[Finding]:
+def _too_little(
+    rows: Mapping[str, Sequence[Row]], labels: Sequence[str], folds: bool, data: DataConfig
+) -> list[Finding]:
+    files = {name: getattr(data, name) or data.train for name in SPLITS}
     found = [
-        finding("no_rows", "error", f"no rows are left for {name}", [], "the run stops; add rows", count=1)
+        finding(
+            "no_rows",
+            "error",
+            f"no rows are left for {name} (from {files[name].name})",
+            [],
+            "the run stops; add rows",
+            count=1,
+        )
         for name in SPLITS
         if not rows[name] and not (folds and name == "validation")
     ]
