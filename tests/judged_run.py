@@ -23,7 +23,7 @@ from zogan.report.spoken import spoken
 FROZEN_AT = "2026-01-02T03:04:05+00:00"
 
 
-def patch_of(seed: int = 0, *, parent: str | None = None, layers: int = 2) -> Patch:
+def patch_of(seed: int = 0, *, parent: str | None = None, layers: int = 2, base: str | None = None) -> Patch:
     """A patch that no other seed has, as a run on these data would have made it."""
     made = sample_patch(layers=layers)
     meta = made.meta.model_copy(
@@ -31,6 +31,7 @@ def patch_of(seed: int = 0, *, parent: str | None = None, layers: int = 2) -> Pa
             "hashes": {"data": "0" * 64, "config": f"{seed:064x}"},
             "tools": {"zogan": zogan.__version__},
             "parent": parent,
+            "base": made.meta.base.model_copy(update={"whole": base or made.meta.base.whole}),
             "task": {"name": "classification", "labels": ["negative", "neutral", "positive"]},
         }
     )
@@ -38,7 +39,14 @@ def patch_of(seed: int = 0, *, parent: str | None = None, layers: int = 2) -> Pa
 
 
 def write_judged(
-    folder: Path, seed: int = 0, *, frozen: bool = True, parent: str | None = None, layers: int = 2, **asked: Any
+    folder: Path,
+    seed: int = 0,
+    *,
+    frozen: bool = True,
+    parent: str | None = None,
+    layers: int = 2,
+    base: str | None = None,
+    **asked: Any,
 ) -> Path:
     """Write a run that is better than what it is held against.
 
@@ -48,10 +56,11 @@ def write_judged(
         frozen: its protocol was, before it was measured.
         parent: digest of the patch that it was made from.
         layers: that its patch changes.
+        base: digest of what the patch was made on; always the same where absent.
         asked: keys of the protocol.
     """
     write_run(folder, layers=2)
-    patch = patch_of(seed, parent=parent, layers=layers)
+    patch = patch_of(seed, parent=parent, layers=layers, base=base)
     patch.save(folder / "patch.safetensors")
     terms = protocol(against="head_only", **asked).model_copy(update={"base": patch.meta.base.whole})
     test = rows_at_hand()

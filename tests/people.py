@@ -38,20 +38,20 @@ class Team:
         self.at = later(self.at, minutes=1)
         return self.at
 
-    def candidate(self, seed: int = 0, *, layers: int = 2, parent: str | None = None) -> Event:
+    def candidate(self, seed: int = 0, *, layers: int = 2, parent: str | None = None, base: str | None = None) -> Event:
         """Add the patch of a run, with its evidence."""
-        run = write_judged(self.folder / f"run-{seed}", seed, layers=layers, parent=parent)
+        run = write_judged(self.folder / f"run-{seed}", seed, layers=layers, parent=parent, base=base)
         event = self.registry.add(run / "patch.safetensors", identity=self.engineer, at=self.now())
         self.registry.evaluate(run, identity=self.engineer, at=self.now())
         return event
 
-    def approved(self, seed: int = 0, *, layers: int = 2, parent: str | None = None) -> str:
+    def approved(self, seed: int = 0, *, layers: int = 2, parent: str | None = None, base: str | None = None) -> str:
         """Bring a patch as far as approved.
 
         Returns:
             Its digest.
         """
-        event = self.candidate(seed, layers=layers, parent=parent)
+        event = self.candidate(seed, layers=layers, parent=parent, base=base)
         assert event.patch is not None
         self.registry.approve(self.registry.find(event.patch), identity=self.reviewer, at=self.now())
         return event.patch

@@ -210,3 +210,49 @@ def test_a_patch_is_added_once(here: Team) -> None:
     here.candidate(1)
     with pytest.raises(RefusedError, match="is in the registry since event 5"):
         here.candidate(1)
+
+
+def stack(here: Team, height: int) -> list[str]:
+    """Approved patches, each made on the result of the one before."""
+    made: list[str] = []
+    for place in range(height):
+        base = f"{place:064x}" if place else None
+        made.append(here.approved(place + 1, parent=made[-1] if made else None, base=base))
+    return made
+
+
+def test_a_stack_past_the_budget_asks_for_a_composed_patch(tmp_path: Path) -> None:
+    here = team(tmp_path / "registry", policy=Policy(stack_depth=2, stack_share=1.0))
+    first, second, third = stack(here, 3)
+    assert [here.registry.find(one).depth for one in (first, second, third)] == [1, 2, 3]
+    here.promote(first)
+    here.promote(second)
+    with pytest.raises(RefusedError, match=r"top of 3 patches on each other, and the policy allows 2\. Make one patch"):
+        here.promote(third)
+    # Composed, the same change stands on the base itself.
+    here.promote(here.approved(9, layers=1))
+    here.registry.rule(Policy(stack_depth=None), "any", identity=here.owner, at=here.now())
+    here.promote(third)
+    assert not here.registry.verify().faults
+
+
+def test_the_weights_of_a_stack_are_counted_patch_by_patch(here: Team) -> None:
+    first, second = stack(here, 2)
+    one, two = here.registry.find(first), here.registry.find(second)
+    assert (one.piled, two.piled) == (one.changed, one.changed + two.changed)
+    share = two.piled / two.weights
+    here.registry.rule(Policy(stack_share=share), "just enough", identity=here.owner, at=here.now())
+    here.promote(second)
+    here.roll_back("base")
+    here.registry.rule(Policy(stack_share=share * 0.99), "too little", identity=here.owner, at=here.now())
+    with pytest.raises(RefusedError, match=r"the 2 patches that it is the top of change .* of the base's weights"):
+        here.promote(second)
+    here.promote(first)
+
+
+def test_a_patch_made_from_another_in_its_place_is_not_on_top_of_it(here: Team) -> None:
+    first, second = stack(here, 2)
+    part = here.registry.find(here.approved(8, parent=second, base=f"{1:064x}"))
+    assert (part.depth, part.piled) == (2, here.registry.find(first).changed + part.changed)
+    alone = here.registry.find(here.approved(7, parent="e" * 64, base=f"{7:064x}"))
+    assert (alone.depth, alone.piled) == (2, alone.changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from zogan.errors import IntegrityError, ZoganError
@@ -109,6 +110,12 @@ def applied(folder: Path) -> str | None:
         raise IntegrityError("is not readable as JSON", where=str(folder / NOTE)) from None
     digest = note.get("patch") if isinstance(note, dict) else None
     return digest if isinstance(digest, str) else "unknown"
+
+
+def parent(folder: Path) -> str | None:
+    """The digest of the patch on whose result a folder's model stands; None where that is no patch, or unknown."""
+    held = applied(folder)
+    return held if held is not None and re.fullmatch("[0-9a-f]{64}", held) else None
 
 
 def write(folder: Path, file: PatchFile, part: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from zogan.errors import ZoganError
+from zogan.patch.beside import parent
 from zogan.patch.change import Change, bits, raw
 from zogan.patch.format import PatchFile
 from zogan.patch.meta import BaseMeta, of_any_model
@@ -137,6 +138,8 @@ def rebase_patch(
             whole=folder.whole, weights=folder.weights, tensors={name: folder.digests[name] for name in shapes}
         )
         meta = file.meta.model_copy(update={"base": base, "shapes": shapes, "after": ends})
+        if meta.base.whole != file.meta.base.whole:
+            meta = meta.model_copy(update={"parent": parent(onto) if onto.is_dir() else None})
         if meta != file.meta:
             hashes = file.meta.hashes | {"rewritten": file.digest}
             meta = meta.model_copy(update={"hashes": hashes, "task": of_any_model(file.meta.task)})

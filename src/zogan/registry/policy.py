@@ -74,6 +74,9 @@ class Policy(Part):
         places: where patches stand, and as which stage users see them there.
         pilot_first: whether a patch must have stood in a pilot before production.
         freezes: times in which nothing is promoted.
+        stack_depth: patches that may stand on each other, up to the one that is promoted; null for any number.
+        stack_share: share of the base's weights that such a stack may change, counted patch by patch, 0 to 1; null for
+            any. Neither bounds a patch that stands on the base itself.
     """
 
     may: Annotated[dict[Verb, tuple[Role, ...]], Field(strict=False)] = _MAY
@@ -87,6 +90,8 @@ class Policy(Part):
     }
     pilot_first: bool = False
     freezes: Annotated[tuple[Freeze, ...], Field(strict=False)] = ()
+    stack_depth: Annotated[int, Field(ge=1)] | None = 4
+    stack_share: Annotated[float, Field(ge=0, le=1)] | None = 0.1
 
     @model_validator(mode="after")
     def _nothing_is_shut_for_good(self) -> Policy:

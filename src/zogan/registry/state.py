@@ -76,6 +76,8 @@ class PatchState(State):
         author: keyid of who added it.
         file: SHA-256 of its file.
         tensors: SHA-256 of the list of tensors that it touches.
+        depth: patches that stand on each other up to this one; 1 on the base itself.
+        piled: weights that all of them change, counted patch by patch, so that it is never too few.
         evidence, approvals: void those of another evaluation than the last.
         approved: whether enough people had approved, at the last approval.
         rejected: the event that rejected it on its evidence.
@@ -98,6 +100,8 @@ class PatchState(State):
     note: str | None
     file: str
     tensors: str
+    depth: int = 1
+    piled: int = 0
     evidence: Evidence | None = None
     approvals: tuple[Approval, ...] = ()
     approved: bool = False

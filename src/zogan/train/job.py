@@ -17,6 +17,7 @@ from torch import nn
 from zogan.config import AdaptersConfig, Config, RegularizeConfig
 from zogan.data.batch import batch_size
 from zogan.patch import Patch
+from zogan.patch.beside import parent
 from zogan.progress import Progress
 from zogan.sparse.selection import Selection
 from zogan.tasks.balance import drawn_by, told
@@ -121,6 +122,7 @@ def tune_job(
         task=job.task.describe(),
         tools={name: version(name) for name in ("zogan", "torch", "transformers", "safetensors")},
         hashes=learnt.hashes,
+        parent=parent(job.base.folder),
     )
     trained, second = learnt.trained, learnt.second
     return Tuned(

@@ -131,6 +131,9 @@ def _one(registry: Registry, console: Console, patch: str) -> None:
         ("author", people.get(found.author, found.author)),
         ("changed", f"{found.changed:,} of {found.weights:,} weights; {found.bytes:,} bytes"),
     ]
+    if found.depth > 1:
+        piled = f"{found.depth:,} patches on each other, which change at most {found.piled:,} weights"
+        about.append(("stack", piled))
     if found.evidence is not None:
         said = found.evidence
         about.append(("verdict", f"{said.outcome}{', exploratory' if said.exploratory else ''}, event {said.number:,}"))

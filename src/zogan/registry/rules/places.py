@@ -22,6 +22,10 @@ def promote(event: Event, body: Promoted, view: View) -> None:
         raise RefusedError(f"{body.alias} stands for {body.patch[:12]} already, since event {now.since:,}")
     if fault := unready(patch, event.at, view):
         raise RefusedError(fault, todo=f"See `zogan registry show {body.patch[:12]}`")
+    if fault := too_complex(patch, view):
+        raise RefusedError(
+            fault, todo="Make one patch of the stack with `zogan patch compose`, evaluate it anew, and promote that"
+        )
     if stage == "production" and policy.pilot_first and not patch.piloted:
         raise RefusedError("the policy asks for a pilot before production, and the patch has stood in none")
     _move(event, body.alias, patch, patch.base, view)
@@ -64,6 +68,22 @@ def unready(patch: PatchState, at: str, view: View) -> str | None:
     why = f"; the approval of event {lost[-1].number:,} expired after {policy.approval_days} days" if lost else ""
     asked = "an approval" if policy.approvals == 1 else f"{policy.approvals:,} approvals"
     return f"the policy asks for {asked}, and {f'{len(holding):,} of them' if holding else 'none'} counts{why}"
+
+
+def too_complex(patch: PatchState, view: View) -> str | None:
+    """Why a patch stands on too much that was never measured as one; None where it does not."""
+    policy = view.policy()
+    if patch.depth == 1:
+        return None
+    if policy.stack_depth is not None and patch.depth > policy.stack_depth:
+        return f"it is the top of {patch.depth:,} patches on each other, and the policy allows {policy.stack_depth:,}"
+    if policy.stack_share is not None and patch.piled > policy.stack_share * patch.weights:
+        share = patch.piled / max(1, patch.weights)
+        return (
+            f"the {patch.depth:,} patches that it is the top of change {share:.3g} of the base's weights, and the policy "
+            f"allows {policy.stack_share:g}"
+        )
+    return None
 
 
 def _stage(alias: str, view: View) -> str:

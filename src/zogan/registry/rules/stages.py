@@ -18,6 +18,7 @@ def add(event: Event, body: Added, view: View) -> None:
         raise RefusedError(f"the patch {body.patch[:12]} is in the registry since event {known.number:,}")
     if not {"patch", "tensors"} <= body.blobs.keys():
         raise RefusedError("a patch is added with its file and the list of its tensors")
+    depth, piled = _below(body, view)
     view.put_patch(
         PatchState(
             digest=body.patch,
@@ -35,6 +36,8 @@ def add(event: Event, body: Added, view: View) -> None:
             note=body.note,
             file=body.blobs["patch"],
             tensors=body.blobs["tensors"],
+            depth=depth + 1,
+            piled=piled + body.changed,
         )
     )
 
@@ -172,6 +175,18 @@ def counted(patch: PatchState, at: str, view: View) -> list[Approval]:
         for one in patch.approvals
         if not expired(one, at, policy) and (person := people.get(one.by)) is not None and person.revoked is None
     ]
+
+
+def _below(body: Added, view: View) -> tuple[int, int]:
+    """Patches that a new one stands on, and the weights that they change."""
+    if body.parent is None:
+        return 0, 0
+    parent = view.patch(body.parent)
+    if parent is None:  # there is one at least, of which nothing more is known
+        return 1, 0
+    if parent.base == body.base:  # made from it, in its place and not on its result
+        return parent.depth - 1, parent.piled - parent.changed
+    return parent.depth, parent.piled
 
 
 def _evidence(patch: PatchState) -> Evidence:
