@@ -124,6 +124,18 @@ def test_the_report_says_what_moved(one: Path, tmp_path: Path) -> None:
     assert done.was_base != done.base
 
 
+def test_the_parent_is_the_patch_that_stands_in_the_new_base(one: Path, tmp_path: Path) -> None:
+    other = onto(tmp_path, torch.full((4,), 9.0))
+    was = Patch.load(one)
+    replace(was, meta=was.meta.model_copy(update={"parent": "a" * 64})).save(tmp_path / "child")
+    rebase_patch(tmp_path / "child", other, tmp_path / "alone")
+    assert Patch.load(tmp_path / "alone").meta.parent is None
+    apply_folder(tmp_path / "alone", other, in_place=True)
+    done = rebase_patch(one, other, tmp_path / "top", keep="difference")
+    assert Patch.load(tmp_path / "top").meta.parent == Patch.load(tmp_path / "alone").digest
+    assert done.was == was.digest
+
+
 def test_a_temperature_stays_on_its_own_base_alone(one: Path, tmp_path: Path) -> None:
     patch = Patch.load(one)
     task = {"task": "classification", "temperature": 1.5}

@@ -245,7 +245,7 @@ def test_the_weights_of_a_stack_are_counted_patch_by_patch(here: Team) -> None:
     here.promote(second)
     here.roll_back("base")
     here.registry.rule(Policy(stack_share=share * 0.99), "too little", identity=here.owner, at=here.now())
-    with pytest.raises(RefusedError, match=r"the 2 patches that it is the top of change .* of the base's weights"):
+    with pytest.raises(RefusedError, match=r"the 2 patches that it is the top of change .* % of the base's weights"):
         here.promote(second)
     here.promote(first)
 

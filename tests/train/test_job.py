@@ -16,7 +16,7 @@ import data
 from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError, IntegrityError
-from zogan.patch import Patch
+from zogan.patch import Patch, apply_folder
 from zogan.select.job import select_for
 from zogan.tasks import open_job
 from zogan.tasks.job import Job
@@ -192,6 +192,15 @@ def test_applied_then_reverted_is_the_base(make: MakeJob, task: str, method: str
         patch.revert(model, names)
         after = state(model)
         assert {name for name in before if not torch.equal(before[name], after[name])} <= patch.tensors.keys()
+
+
+def test_a_patch_names_the_one_in_whose_folder_it_was_tuned(make: MakeJob, tmp_path: Path) -> None:
+    first = tune(make("generation")).patch
+    assert first.meta.parent is None
+    first.save(tmp_path / "first")
+    apply_folder(tmp_path / "first", tmp_path / "job" / "base", in_place=True)
+    second = tune(make("generation")).patch
+    assert (second.meta.parent, second.meta.base.whole == first.meta.base.whole) == (first.digest, False)
 
 
 def test_no_more_changes_than_were_chosen(make: MakeJob) -> None:

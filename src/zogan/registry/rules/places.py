@@ -78,11 +78,9 @@ def too_complex(patch: PatchState, view: View) -> str | None:
     if policy.stack_depth is not None and patch.depth > policy.stack_depth:
         return f"it is the top of {patch.depth:,} patches on each other, and the policy allows {policy.stack_depth:,}"
     if policy.stack_share is not None and patch.piled > policy.stack_share * patch.weights:
-        share = patch.piled / max(1, patch.weights)
-        return (
-            f"the {patch.depth:,} patches that it is the top of change {share:.3g} of the base's weights, and the policy "
-            f"allows {policy.stack_share:g}"
-        )
+        shares = [f"{100 * share:.3g} %" for share in (patch.piled / max(1, patch.weights), policy.stack_share)]
+        what = f"the {patch.depth:,} patches that it is the top of change {shares[0]} of the base's weights"
+        return f"{what}, and the policy allows {shares[1]}"
     return None
 
 
