@@ -86,3 +86,26 @@ def test_refused_and_nothing_is_left(base: Path, patch: Path, tmp_path: Path) ->
     (tmp_path / ".out.zogan-export").mkdir()  # by a killed command
     export_patch(patch, base, tmp_path / "out")
     refuse("out: exists already")
+
+
+def test_the_card_of_the_run_goes_along(base: Path, patch: Path, tmp_path: Path) -> None:
+    (base / "README.md").write_text("the base\n")
+    card = f"# tuned\n{Patch.load(patch).digest}\n"
+    (tmp_path / "model-card.md").write_text(card)
+    done = export_patch(patch, base, tmp_path / "out")
+    assert done.card is not None
+    assert (done.card, done.card.read_text()) == (tmp_path / "out" / "README.md", card)
+    assert (tmp_path / "out" / "README.base.md").read_text() == "the base\n"
+    listed = {one["name"] for one in json.loads(done.bom.read_text())["components"] if one["type"] == "file"}
+    assert {"README.md", "README.base.md"} <= listed
+    (tmp_path / "model-card.md").rename(tmp_path / "elsewhere.md")
+    export_patch(patch, base, tmp_path / "named", card=tmp_path / "elsewhere.md")
+    assert (tmp_path / "named" / "README.md").read_text() == card
+
+
+def test_the_card_of_another_patch_does_not(base: Path, patch: Path, tmp_path: Path) -> None:
+    (tmp_path / "model-card.md").write_text(f"# another\n{'a' * 64}\n")
+    assert export_patch(patch, base, tmp_path / "out").card is None
+    with pytest.raises(ZoganError, match="is no card of the patch"):
+        export_patch(patch, base, tmp_path / "given", card=tmp_path / "model-card.md")
+    assert not (tmp_path / "given").exists()

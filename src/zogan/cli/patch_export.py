@@ -18,6 +18,12 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="A n
 Name = Annotated[
     str | None, typer.Option("--name", help="The model's name in the bill of materials.", show_default="the folder's")
 ]
+Card = Annotated[
+    Path | None,
+    typer.Option(
+        "--card", metavar="FILE", help="The patch's model card, as README.md.", show_default="model-card.md beside it"
+    ),
+]
 Private = Annotated[
     Path | None,
     typer.Option("--key", metavar="KEY", help="Sign with this private key (elliptic curve, PEM).", show_default=False),
@@ -45,21 +51,23 @@ def export(
     base: Base,
     output: Output,
     name: Name = None,
+    card: Card = None,
     key: Private = None,
     password_file: Password = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Make a folder to hand on: the tuned model, its bill of materials (CycloneDX) and, with --key, its signature."""
+    """Make a folder to hand on: the tuned model, its card, bill of materials (CycloneDX) and, with --key, signature."""
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.patch import export_patch
 
         password = password_file.read_text(encoding="utf-8").rstrip("\r\n") if password_file else None
         place = folder_of(base, console)
-        done = export_patch(file, place, output, name=name, key=key, password=password, progress=console)
+        done = export_patch(file, place, output, name=name, card=card, key=key, password=password, progress=console)
         shown = [f"exported: {done.folder} ({done.files:,} files, patch {done.patch[:12]}, base {done.base[:12]})"]
         shown.append(f"made of:  {done.bom}")
+        shown.append(f"card:     {done.card}" if done.card else "card:     none is beside the patch; --card names it")
         shown.append(f"signed:   {done.signature}" if done.signature else "signed:   no; --key signs it")
         console.result(done.model_dump(mode="json"), *shown)
 
