@@ -88,6 +88,17 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     },
     ("banking77", 50): {
         "ours": [
+            at(
+                32,
+                1e-3,
+                3,
+                depth=2,
+                density=0.2,
+                criterion="random",
+                pattern="columns",
+                head_rate=0.0005,
+                start="logistic",
+            ),
             at(32, 1e-3, 3, depth=3, head_rate=0.0005, start="logistic"),
             at(32, 3e-3, 4, depth=3, head_rate=0.001, start="logistic"),
             at(32, 3e-3, 5, depth=3, head_rate=0.005),
