@@ -410,6 +410,29 @@ def test_an_empty_registry_says_so_and_a_check_says_what_was_proved_before(desk:
     assert desk.shows("eva", "verify", "--new").startswith("whole: nothing came since")
 
 
+def test_a_patch_and_its_evidence_come_out_again(begun: Desk) -> None:
+    desk = begun
+    run_folder = write_judged(desk.folder / "runs" / "fetched", 3)
+    patch = desk.does("eva", "add", str(run_folder))["body"]["patch"]
+    bare = desk.does("otto", "fetch", patch[:12], "-o", str(desk.folder / "bare"))
+    assert (bare["evidence"], bare["files"]) == (None, ["patch.safetensors"])
+    desk.does("eva", "evaluate", str(run_folder))
+    found = desk.does("otto", "fetch", patch[:12], "-o", str(desk.folder / "out"))
+    assert {"patch.safetensors", "report.html", "verdict.json", "evaluation.json", "zogan.yaml"} <= set(found["files"])
+    for name in found["files"]:
+        if name not in ("protocol.lock.json", "looks.jsonl"):  # they may stand beside the run
+            assert (desk.folder / "out" / name).read_bytes() == (run_folder / name).read_bytes()
+    assert "exists already" in desk.refused("otto", "fetch", patch[:12], "-o", str(desk.folder / "out"), code=2)
+
+    report = desk.folder / "out" / "report.html"
+    for blob in (desk.folder / "blobs").rglob("*"):
+        if blob.is_file() and blob.read_bytes() == report.read_bytes():
+            blob.write_bytes(b"other")
+    refused = desk.refused("otto", "fetch", patch[:12], "-o", str(desk.folder / "again"), code=4)
+    assert "not what it was" in refused
+    assert not (desk.folder / "again").exists()
+
+
 def test_a_change_is_found_at_the_command_line(begun: Desk) -> None:
     desk = begun
     blob = next(path for path in (desk.folder / "blobs").rglob("*") if path.is_file())

@@ -17,7 +17,7 @@ from zogan.patch import describe
 from zogan.registry.blobs import Blobs
 from zogan.registry.event import ClauseSaid, Evaluated
 
-_FILES = {
+FILES = {
     "verdict": "verdict.json",
     "evaluation": "evaluation.json",
     "report": "report.html",
@@ -29,6 +29,9 @@ _FILES = {
 }
 """What an evaluation is made of, and what it is called."""
 
+PROBES = "probes.json"
+"""Where there are any."""
+
 
 def evidence(folder: Path, blobs: Blobs) -> Evaluated:
     """Bring a run's evidence on its patch.
@@ -39,7 +42,7 @@ def evidence(folder: Path, blobs: Blobs) -> Evaluated:
         RunError: a file is not there yet.
         IntegrityError: the files do not belong together: patch, base, data, code, protocol, figures and verdict.
     """
-    for name in ("patch.safetensors", *_FILES.values()):
+    for name in ("patch.safetensors", *FILES.values()):
         if not (folder / name).is_file():
             raise RunError(f"has no {name} yet", where=str(folder), todo="Run `zogan pilot` first")
     patch, terms = describe(folder / "patch.safetensors"), terms_of(folder)
@@ -81,8 +84,8 @@ def evidence(folder: Path, blobs: Blobs) -> Evaluated:
 
 
 def _paths(folder: Path, terms: Terms) -> dict[str, Path]:
-    found = {what: folder / name for what, name in _FILES.items()}
-    if (probes := folder / "probes.json").is_file():
+    found = {what: folder / name for what, name in FILES.items()}
+    if (probes := folder / PROBES).is_file():
         found["probes"] = probes
     frozen = freeze_of(folder, terms)
     if frozen is not None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
-from zogan.registry import copies, exchange, garbage, lineage, log
+from zogan.registry import copies, exchange, fetching, garbage, lineage, log
 from zogan.registry.blobs import Blobs
 from zogan.registry.candidate import candidate
 from zogan.registry.database import Database, RegistryError
@@ -281,6 +281,10 @@ class Registry:
             return None
         with self._looking() as connection:
             return log.event_of(connection, patch.evidence.number)
+
+    def fetch(self, patch: PatchState, folder: Path) -> fetching.Fetched:
+        """Write a patch and the evidence that counts into a new folder."""
+        return fetching.fetch(self.blobs, patch, self.evidence(patch), folder)
 
     def aliases(self) -> list[AliasState]:
         """All aliases, by name."""

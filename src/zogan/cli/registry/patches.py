@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,7 @@ def register(group: typer.Typer) -> None:
     group.command("add", epilog="Example: zogan registry add runs/first --note 'with the March complaints'")(add)
     group.command("evaluate", epilog="Example: zogan registry evaluate runs/first")(evaluate)
     group.command("show", epilog="Example: zogan registry show 3fa94b01")(show)
+    group.command("fetch", epilog="Example: zogan registry fetch support/production -o what-answers")(fetch)
     group.command("retire", epilog="Example: zogan registry retire 3fa94b01 --reason 'the product is gone'")(retire)
 
 
@@ -87,6 +89,23 @@ def show(
             _all(registry, console, base, stage, limit, before)
         else:
             _one(registry, console, patch)
+
+
+@verb
+def fetch(
+    place: Place,
+    console: Console,
+    patch: Patch,
+    folder: Annotated[Path, typer.Option("-o", "--output", metavar="FOLDER", help="A new folder.")],
+) -> None:
+    """Write a patch and the evidence on it into a new folder, to apply the one and open the other."""
+    with place.open() as registry:
+        found = registry.fetch(registry.find(patch), folder)
+    said = "no evidence yet" if found.evidence is None else f"evidence of event {found.evidence:,}"
+    console.result(
+        {**asdict(found), "folder": str(found.folder)},
+        f"patch {found.patch[:12]}, {said}: {len(found.files):,} files in {found.folder}",
+    )
 
 
 @verb

@@ -1,0 +1,72 @@
+"""A patch and the evidence on it, out of the registry again, as files with the names that a run gives them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from zogan.errors import IntegrityError
+from zogan.evaluate.protocol import lock, looks
+from zogan.registry.blobs import LEFT_OUT, Blobs
+from zogan.registry.database import RegistryError
+from zogan.registry.event import Event
+from zogan.registry.evidence import FILES, PROBES
+from zogan.registry.state import PatchState
+
+PATCH = "patch.safetensors"
+_NAMES = {**FILES, "probes": PROBES, "lock": lock.NAME, "looks": looks.NAME}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What was written.
+
+    Attributes:
+        folder: that holds it.
+        patch: its digest.
+        evidence: number of the evaluation; None where there is none.
+        files: names in the folder.
+    """
+
+    folder: Path
+    patch: str
+    evidence: int | None
+    files: tuple[str, ...]
+
+
+def fetch(blobs: Blobs, patch: PatchState, evidence: Event | None, folder: Path) -> Fetched:
+    """Write the patch and its evidence into a new folder, whole or not at all; each file is hashed on the way.
+
+    Args:
+        blobs: where the files are.
+        patch: which.
+        evidence: the evaluation that counts; None where there is none.
+        folder: a new one.
+
+    Raises:
+        RegistryError: the folder is there, or a file was left out when the registry came from another site.
+        IntegrityError: a file is missing or changed.
+    """
+    if folder.exists():
+        raise RegistryError("exists already", where=str(folder), todo="Name a new folder")
+    wanted = {PATCH: patch.file}
+    if evidence is not None:
+        wanted |= {_NAMES[what]: digest for what, digest in evidence.blobs.items() if what in _NAMES}
+    partial = folder.with_name(f"{folder.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        for name, digest in wanted.items():
+            fault = blobs.fault(digest)
+            if fault == LEFT_OUT:
+                raise RegistryError(
+                    f"{name}: {fault}", where=f"patch {patch.digest[:12]}", todo="Ask the site it came from"
+                )
+            (partial / name).write_bytes(blobs.get(digest))
+    except (IntegrityError, RegistryError):
+        shutil.rmtree(partial)
+        raise
+    partial.rename(folder)
+    return Fetched(folder, patch.digest, evidence.number if evidence else None, tuple(wanted))
