@@ -153,7 +153,14 @@ def _judge(folder: Path, tree: dict[str, Any], asked: dict[str, Any], standing: 
         terms, Evaluation.load(folder / "evaluation.json"), costs, standing, patch=patch.digest, test="0" * 64
     )
     (folder / "verdict.json").write_text(spoken(found).dumps(), encoding="utf-8")
-    _write(folder / "protocol.json", {"protocol": terms.model_dump(mode="json"), "test": {}, "beside": None})
+    _write(
+        folder / "protocol.json",
+        {
+            "protocol": terms.model_dump(mode="json"),
+            "test": {"rows": rows, "sha256": "0" * 64, "keys": [], "slices": {}},
+            "beside": None,
+        },
+    )
 
 
 def sample_patch(task: Task = "classification", *, layers: int = 6, width: int = 8) -> Patch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
+from zogan.disk import sync
 from zogan.errors import IntegrityError, ModelError
 from zogan.models.cache import file_digest
 from zogan.models.folder import brief
@@ -116,8 +116,8 @@ def _convert(file: Path, folder: Path) -> None:
     with quiet():
         _verify(model, tokenizer, folder)
     for path in folder.iterdir():
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
 
 
 def _verify(model: nn.Module, tokenizer: Any, folder: Path) -> None:
@@ -135,11 +135,3 @@ def _verify(model: nn.Module, tokenizer: Any, folder: Path) -> None:
     )
     if not same:
         raise IntegrityError("the tokenizer was not written as it was converted", where=str(folder))
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

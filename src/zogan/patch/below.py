@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from zogan.disk import put, sync
 from zogan.errors import IntegrityError
-from zogan.patch.disk import put, sync
 
 BELOW = "zogan-below"
 

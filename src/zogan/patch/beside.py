@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
+from zogan.disk import put, sync
 from zogan.errors import IntegrityError, ZoganError
 from zogan.patch import below
-from zogan.patch.disk import put, sync
 from zogan.patch.format import PatchFile, chunks
 from zogan.patch.meta import FORMAT, canonical
 from zogan.weights import header, read_tensor

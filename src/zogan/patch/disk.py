@@ -48,23 +48,6 @@ def locked(folder: Path, *, shared: bool = False) -> Iterator[None]:
         os.close(descriptor)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def put(path: Path, content: bytes, part: Path) -> None:
-    """Write a file whole or not at all, through `part` on the same disk."""
-    part.write_bytes(content)
-    sync(part)
-    part.replace(path)
-    sync(path.parent)
-
-
 def overwrite(info: TensorInfo, positions: Int64[Tensor, " n"], values: Shaped[Tensor, " n"]) -> None:
     """Write values into a tensor of a safetensors file, in place. Doing it again changes nothing more."""
     places: npt.NDArray[np.int64] = positions.numpy()

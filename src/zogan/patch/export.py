@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from zogan.disk import put, sync
 from zogan.errors import ZoganError
 from zogan.patch.bom import BOM, bill
-from zogan.patch.disk import put, sync
 from zogan.patch.folder import apply_folder
 from zogan.patch.format import PatchFile
 from zogan.patch.signature import sign_export

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from zogan.disk import sync
 from zogan.errors import IntegrityError, RunError, ZoganError
 from zogan.patch import beside, journal, state
-from zogan.patch.disk import locked, room, sync
+from zogan.patch.disk import locked, room
 from zogan.patch.format import PatchFile
 from zogan.patch.state import Operation
 from zogan.progress import Progress, Silent

@@ -12,9 +12,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from zogan.disk import sync
 from zogan.errors import IntegrityError, ZoganError
 from zogan.patch import state
-from zogan.patch.disk import locked, sync
+from zogan.patch.disk import locked
 from zogan.patch.format import PatchFile
 from zogan.patch.meta import FORMAT, canonical
 from zogan.patch.state import Operation

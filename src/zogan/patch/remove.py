@@ -10,9 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from zogan.disk import sync
 from zogan.errors import IntegrityError, ZoganError
 from zogan.patch.change import Change, bits, raw
-from zogan.patch.disk import locked, sync
+from zogan.patch.disk import locked
 from zogan.patch.format import PatchFile
 from zogan.patch.meta import of_any_model
 from zogan.patch.source import Source

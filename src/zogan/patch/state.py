@@ -8,10 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from zogan.disk import sync
 from zogan.errors import IntegrityError, ZoganError
 from zogan.patch import beside
 from zogan.patch.change import Change, bits, raw
-from zogan.patch.disk import overwrite, sync
+from zogan.patch.disk import overwrite
 from zogan.patch.format import PatchFile
 from zogan.progress import Progress
 from zogan.weights import TensorInfo, headers, read_chunks, read_tensor, tensor_digest, whole_digest

@@ -13,9 +13,10 @@ from typing import IO
 import torch
 from torch import Tensor
 
+from zogan.disk import sync
 from zogan.errors import ZoganError
 from zogan.patch.change import Change, raw
-from zogan.patch.disk import room, sync
+from zogan.patch.disk import room
 from zogan.patch.format import BLANK, DIGEST, DTYPE_NAMES, layout, metadata_of, order
 from zogan.patch.meta import PatchMeta
 from zogan.patch.positions import encode

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zogan.config import masked
+from zogan.disk import sync
 from zogan.errors import ConfigError, IntegrityError
 
 _CHUNK = 2**20
@@ -72,8 +73,8 @@ class Blobs:
             raise IntegrityError("changed while it was read", where=str(content), todo="Try again once it is at rest")
         if self._local:
             Path(partial).replace(place)
-            _sync(Path(place).parent)
-            _sync(Path(self._root))
+            sync(Path(place).parent)
+            sync(Path(self._root))
         else:
             self._files.mv(partial, place)
         if self._files.exists(place + _MARK):
@@ -173,11 +174,3 @@ def _since(about: dict[str, Any]) -> datetime | None:
     if isinstance(found, int | float):
         return datetime.fromtimestamp(found).astimezone()
     return found if isinstance(found, datetime) else None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

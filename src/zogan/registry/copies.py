@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from zogan.disk import new_folder
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
 from zogan.registry.blobs import LEFT_OUT, Blobs
@@ -41,26 +41,20 @@ def backup(database: Database, blobs: Blobs, folder: Path, *, progress: Progress
     """
     if folder.exists():
         raise RegistryError("exists already", where=str(folder), todo="Name a new folder")
-    partial = folder.with_name(f"{folder.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
     named: dict[str, None] = {}
     head = Head(0, ORIGIN)
-    with database.reading() as connection, (partial / EVENTS).open("wb") as stream:
-        for count, envelope in enumerate(envelopes(connection), 1):
-            stream.write(envelope.dumps() + b"\n")
-            named |= dict.fromkeys(_parsed(envelope, count).blobs.values())
-            head = Head(count, envelope.hash)
-        stream.flush()
-        os.fsync(stream.fileno())
-    copy = Blobs(str(partial / FILES))
-    progress.start("backup", len(named))
-    for count, digest in enumerate(named, 1):
-        _hand_on(digest, blobs, copy)
-        progress.advance(count)
-    (partial / HEAD).write_text(f"{head}\n", encoding="utf-8")
-    partial.rename(folder)
+    with new_folder(folder) as partial:
+        with database.reading() as connection, (partial / EVENTS).open("wb") as stream:
+            for count, envelope in enumerate(envelopes(connection), 1):
+                stream.write(envelope.dumps() + b"\n")
+                named |= dict.fromkeys(_parsed(envelope, count).blobs.values())
+                head = Head(count, envelope.hash)
+        copy = Blobs(str(partial / FILES))
+        progress.start("backup", len(named))
+        for count, digest in enumerate(named, 1):
+            _hand_on(digest, blobs, copy)
+            progress.advance(count)
+        (partial / HEAD).write_text(f"{head}\n", encoding="utf-8")
     return Copied(folder, head.number, len(named), head)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from zogan.errors import IntegrityError
+from zogan.disk import new_folder
 from zogan.evaluate.protocol import lock, looks
 from zogan.registry.blobs import LEFT_OUT, Blobs
 from zogan.registry.database import RegistryError
@@ -53,11 +52,7 @@ def fetch(blobs: Blobs, patch: PatchState, evidence: Event | None, folder: Path)
     wanted = {PATCH: patch.file}
     if evidence is not None:
         wanted |= {_NAMES[what]: digest for what, digest in evidence.blobs.items() if what in _NAMES}
-    partial = folder.with_name(f"{folder.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    try:
+    with new_folder(folder) as partial:
         for name, digest in wanted.items():
             fault = blobs.fault(digest)
             if fault == LEFT_OUT:
@@ -65,8 +60,4 @@ def fetch(blobs: Blobs, patch: PatchState, evidence: Event | None, folder: Path)
                     f"{name}: {fault}", where=f"patch {patch.digest[:12]}", todo="Ask the site it came from"
                 )
             (partial / name).write_bytes(blobs.get(digest))
-    except (IntegrityError, RegistryError):
-        shutil.rmtree(partial)
-        raise
-    partial.rename(folder)
     return Fetched(folder, patch.digest, evidence.number if evidence else None, tuple(wanted))

@@ -9,11 +9,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from zogan.disk import put
 from zogan.errors import IntegrityError, RunError, one_line
 from zogan.evaluate.protocol.changes import changes
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.protocol.sample import Sample
-from zogan.patch.disk import locked, put
+from zogan.patch.disk import locked
 from zogan.patch.meta import Sha256, canonical
 
 NAME = "protocol.lock.json"
