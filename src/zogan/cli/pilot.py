@@ -29,7 +29,9 @@ def pilot(
     patch: Annotated[
         Path | None,
         typer.Option(
-            "--patch", help="Judge this patch as it is, and tune none; such as a stack's, composed.", show_default=False
+            "--patch",
+            help="Judge this patch as it is and tune none, such as one composed of a stack.",
+            show_default=False,
         ),
     ] = None,
     overrides: Overrides = None,
@@ -72,9 +74,10 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     verdict = record.verdict
     sentence, *clauses = verdict_shown(verdict, "en")
     seconds = sum(cost["wall_seconds"] for cost in record.stages.values())
+    how = "measured in" if record.given else "in"
     cost = (
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
-        f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
+        f"a patch of {words.size(record.patch_bytes)}, {how} {words.duration(seconds)}"
     )
     tables: list[Any] = [one] if (one := of_seed(record, words)) else []
     tables += [figures_table(record.evaluation), *external_tables(record.evaluation)]
