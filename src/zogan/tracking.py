@@ -20,6 +20,9 @@ PATCH = "zogan.patch"
 _LONGEST = 6000
 """Characters of a parameter's value that MLflow takes."""
 
+_OF_TUNING = ("method", "select", "budget", "train", "regularize", "lora", "adapters")
+"""Keys of the configuration that say how a patch is tuned."""
+
 
 @dataclass(frozen=True)
 class Tracked:
@@ -80,8 +83,9 @@ def tags(record: Record, digest: str) -> dict[str, str]:
 
 
 def parameters(record: Record) -> dict[str, str]:
-    """The configuration as it was resolved, by dotted keys."""
-    return {key: str(value)[:_LONGEST] for key, value in _flat(record.config.model_dump(mode="json"))}
+    """The configuration as it was resolved, by dotted keys; of a given patch, without how one would be tuned."""
+    left_out = set(_OF_TUNING) if record.given else set()
+    return {key: str(value)[:_LONGEST] for key, value in _flat(record.config.model_dump(mode="json", exclude=left_out))}
 
 
 def figures(record: Record) -> dict[str, float]:

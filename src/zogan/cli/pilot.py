@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,19 +11,29 @@ from zogan.cli.console import Console
 from zogan.cli.options import DEFAULT_CONFIG, ConfigPath, Debug, Gate, Json, Overrides, Quiet
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zogan.config import Config
     from zogan.evaluate.probes.reading import Probes
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("pilot", epilog="Example: zogan pilot --set train.epochs=3 --set output=runs/short")(pilot)
+    app.command(
+        "pilot",
+        epilog="Examples: zogan pilot --set train.epochs=3 --set output=runs/short; "
+        "zogan pilot --patch composed.safetensors --set output=runs/composed",
+    )(pilot)
 
 
 def pilot(
     config: ConfigPath = DEFAULT_CONFIG,
+    patch: Annotated[
+        Path | None,
+        typer.Option(
+            "--patch",
+            help="Judge this patch as it is and tune none, such as one composed of a stack.",
+            show_default=False,
+        ),
+    ] = None,
     overrides: Overrides = None,
     gate: Gate = False,
     as_json: Json = False,
@@ -31,15 +42,18 @@ def pilot(
 ) -> None:
     """All stages: data, select, tune, evaluate, probe, verdict, report.
 
+    With --patch no weights are selected and none trained: the patch, made on the configured base, is evaluated in a run
+    of its own.
+
     A stage whose result stands already, made from the same, is kept. A run that was killed goes on where it was.
     """
     with Console(as_json=as_json, quiet=quiet, debug=debug) as console:
         from zogan.config import load_config
 
-        run_pilot(load_config(config, overrides or ()), config, console, gate=gate)
+        run_pilot(load_config(config, overrides or ()), config, console, gate=gate, given=patch)
 
 
-def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = False) -> None:
+def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = False, given: Path | None = None) -> None:
     """Run all stages of a configuration, which stands at `path`, and say what came out."""
     from zogan.cli.figures import external_tables, figures_table, figures_tree
     from zogan.cli.looks import counted
@@ -54,15 +68,16 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     from zogan.report.words import Words
 
     looked = counted(path, config, "pilot", console)
-    run = run_all(config, progress=console, looked=looked, beside=path.resolve().parent)
+    run = run_all(config, given=given, progress=console, looked=looked, beside=path.resolve().parent)
     bring(run, config, path, console)
     record, words = read(run.folder), Words("en")
     verdict = record.verdict
     sentence, *clauses = verdict_shown(verdict, "en")
     seconds = sum(cost["wall_seconds"] for cost in record.stages.values())
+    how = "measured in" if record.given else "in"
     cost = (
         f"{words.number(record.places.changed)} weights changed ({words.small_percent(record.density)} of the base), "
-        f"a patch of {words.size(record.patch_bytes)}, in {words.duration(seconds)}"
+        f"a patch of {words.size(record.patch_bytes)}, {how} {words.duration(seconds)}"
     )
     tables: list[Any] = [one] if (one := of_seed(record, words)) else []
     tables += [figures_table(record.evaluation), *external_tables(record.evaluation)]
@@ -71,6 +86,7 @@ def run_pilot(config: Config, path: Path, console: Console, *, gate: bool = Fals
     tables += ([gap.sentence] if gap else []) + ([said_of(curve, words)] if curve else [])
     value = {
         "run": run.folder,
+        "given": given,
         "stages": run.stages,
         "answer": sentence,
         "outcome": verdict.outcome,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -81,6 +82,17 @@ class PatchMeta(_Part):
 def of_any_model(task: dict[str, Any]) -> dict[str, Any]:
     """What of a patch's `task` still holds where its values stand in another model."""
     return {key: value for key, value in task.items() if key != TEMPERATURE}
+
+
+def learnt_from(hashes: Mapping[str, str], data: str) -> bool:
+    """Whether a patch says that it, and each part that it was composed of, learnt from these rows and no others.
+
+    Args:
+        hashes: of the patch; a composed one has those of each part, `1.data` and so on.
+        data: digest of the rows, SHA-256 in hex.
+    """
+    named = [value for key, value in hashes.items() if key.rpartition(".")[2] == "data"]
+    return bool(named) and all(value == data for value in named)
 
 
 def canonical(tree: Any, *, indent: int | None = None) -> str:

@@ -22,7 +22,9 @@ from zogan.evaluate.protocol.protocol import Protocol, in_full
 from zogan.evaluate.protocol.sample import digest_of_test, sample
 from zogan.evaluate.run import Pair, measure
 from zogan.patch import Patch
+from zogan.patch.meta import learnt_from
 from zogan.pilot.curve import learn_from_fewer
+from zogan.pilot.given import fitting, of_one_kind, take
 from zogan.pilot.jobs import HEAD_ONLY, full_job, head_job, reads, seeded
 from zogan.pilot.place import Place
 from zogan.pilot.probes import probe_run
@@ -58,6 +60,7 @@ def pilot(
     config: Config,
     *,
     until: Until = "report",
+    given: Path | None = None,
     progress: Progress = Silent(),
     looked: Looked | None = None,
     beside: Path | None = None,
@@ -67,6 +70,7 @@ def pilot(
     Args:
         config: the whole configuration.
         until: the last stage to run.
+        given: a patch to judge as it is, in place of selecting and tuning one: such as that of a stack, composed.
         progress: who is told how far it is.
         looked: called when a patch was measured on the test rows, before its figures are written; figures that stand
             already are no new look.
@@ -77,26 +81,29 @@ def pilot(
 
     Raises:
         ZoganError: configuration, data or base are not as they must be; the folder is in use; disk or memory are too
-            small for one of the stages.
+            small for one of the stages; the given patch is not of this base and task.
     """
     last = _ORDER.index(until)
     with Run(config.output) as run:
+        of_one_kind(run, given=given is not None)
         job = open_job(config, progress=progress)
+        patch = None if given is None else fitting(job, given)
         protocol = in_full(job)
         jobs: list[tuple[int | None, Job]] = [(None, job), *seeded(job).items()]
-        run.need(_bytes_wanted(job))
+        run.need(_bytes_wanted(job, patch))
         if last >= _ORDER.index("evaluate"):
             see_files(config)
-        _plan(run, job, until)
+        _plan(run, job, until, patch)
         _data(run, job)
-        if last >= _ORDER.index("tune"):
+        if last >= _ORDER.index("tune") and given is None:
             _estimate(run, job, progress)
         # The run's own seed goes first, and alone where nothing is judged.
         judged = last >= _ORDER.index("evaluate")
         places = {Place(run, seed): one for seed, one in jobs if seed is None or judged}
+        own, *_ = places
         stages: list[Callable[[], None]] = [
-            lambda: _each(_select, places, progress),
-            lambda: _each(_tune, places, progress),
+            lambda: _each(_select, places, progress) if given is None else None,
+            lambda: _each(_tune, places, progress) if given is None else _given(own, job, given, progress),
             lambda: _evaluate(job, protocol, places, progress, looked=looked, beside=beside),
             lambda: _probe(run, job, progress),
             lambda: _verdict(run),
@@ -112,16 +119,16 @@ def _each(stage: Callable[[Place, Job, Progress], None], places: Mapping[Place, 
         stage(place, job, progress)
 
 
-def _plan(run: Run, job: Job, until: Until) -> None:
+def _plan(run: Run, job: Job, until: Until, given: Patch | None) -> None:
     """Refuse before anything is done what would not fit into the memory hours later, or has no rows."""
     last, head, full, job = _ORDER.index(until), head_job(job), full_job(job), deepest(job)
-    if last >= _ORDER.index("select") and not run.patch.exists():
+    if last >= _ORDER.index("select") and given is None and not run.patch.exists():
         plan_for(job, to_tune(job))
     if last >= _ORDER.index("tune") and head is not None and not run.before.exists():
         plan_for(head, to_tune(head))
     if last >= _ORDER.index("evaluate") and not run.evaluation.exists():
         sample(job.splits.test, job.config.protocol.slices)
-        plan_for(job, to_evaluate(job))
+        plan_for(job, to_evaluate(job, patches=None if given is None else [given]))
         if full is not None:
             plan_for(full, to_tune(full))
             plan_for(full, to_evaluate(full))
@@ -177,13 +184,8 @@ def _select(place: Place, job: Job, progress: Progress) -> None:
 
 def _tune(place: Place, job: Job, progress: Progress) -> None:
     run = place.run
-    # Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding.
-    held_out = job.config.evaluate.model_dump(mode="json", include={"batch_size", "tokens_per_batch"})
-    head = head_job(job)
-    if head is not None:
-        read = {**reads(job), "config": config_digest(head.config), "held_out": held_out}
-        name = place.stage("head_only")
-        run.stage(name, place.before, read, lambda path: tune(head, progress=progress).patch.save(path))
+    _head_only(place, job, progress)
+    held_out = _held_out(job)
     reselects = job.config.method == "sparse" and job.config.train.reselect > 0
     chosen = place.first if reselects else place.selection
     selection = load_selection(chosen) if job.config.method == "sparse" else None
@@ -225,13 +227,31 @@ def _tune(place: Place, job: Job, progress: Progress) -> None:
         )
 
 
+def _given(place: Place, job: Job, file: Path, progress: Progress) -> None:
+    """What a given patch needs in place of tuning: the head that it is compared with, and its copy."""
+    _head_only(place, job, progress)
+    take(place.run, job, file, reads(job))
+
+
+def _head_only(place: Place, job: Job, progress: Progress) -> None:
+    head = head_job(job)
+    if head is not None:
+        read = {**reads(job), "config": config_digest(head.config), "held_out": _held_out(job)}
+        name = place.stage("head_only")
+        place.run.stage(name, place.before, read, lambda path: tune(head, progress=progress).patch.save(path))
+
+
+def _held_out(job: Job) -> dict[str, Any]:
+    """Validation rows in one batch: their features and figures, and so the best epoch, hang on it by rounding."""
+    return job.config.evaluate.model_dump(mode="json", include={"batch_size", "tokens_per_batch"})
+
+
 def _full(place: Place, job: Job, progress: Progress) -> None:
     """Full fine-tuning, where the protocol holds the patch against it."""
     full = full_job(job)
     if full is None:
         return
-    held_out = job.config.evaluate.model_dump(mode="json", include={"batch_size", "tokens_per_batch"})
-    read = {**reads(job), "config": config_digest(full.config), "held_out": held_out}
+    read = {**reads(job), "config": config_digest(full.config), "held_out": _held_out(job)}
 
     def make(path: Path) -> dict[str, Any]:
         checkpoint = place.run.checkpoint(read, place.checkpoint("checkpoint-full"))
@@ -291,7 +311,8 @@ def _evaluate(
             protocol=protocol,
             pairs=pairs,
             external=external,
-            learnt=True,
+            # Of rows that the patch may never have seen there is no gap.
+            learnt="tune" in run.stages or learnt_from(patch.meta.hashes, job.splits.digest),
             adapt=load_adapters,
             progress=progress,
         )
@@ -357,8 +378,8 @@ def _write(document: Document, record: Record, path: Path) -> None:
     document.write(record, document.language, path)
 
 
-def _bytes_wanted(job: Job) -> int:
-    """Checkpoint, best values and patch at their largest, with a margin for the report."""
+def _bytes_wanted(job: Job, given: Patch | None) -> int:
+    """Checkpoint, best values and patch at their largest, or the given patch, with a margin for the report."""
     weights = sum(info.numel for info in headers(job.base.folder).values())
     share = {"sparse": job.config.budget.density, "full": 1.0}.get(job.config.method, 0.02)
     if job.config.second_stage:  # a checkpoint of its own, with adapters
@@ -367,7 +388,7 @@ def _bytes_wanted(job: Job) -> int:
     # and new.
     kept = 4 if job.config.regularize.average else 3
     places = 2 if job.config.method == "sparse" and job.config.train.reselect else 0  # and ages; int64
-    of_one = weights * share * 4 * (2 * (kept + 2 * places) + 1 + places + 2)
+    of_one = weights * share * 4 * (2 * (kept + 2 * places) + 1 + places + 2) if given is None else given.nbytes
     if job.config.protocol.against == "full" and job.config.method != "full":
         of_one += weights * 4 * (2 * kept + 3)
     return int(of_one * len(job.config.protocol.seeds or (0,))) + 20_000_000

@@ -52,8 +52,9 @@ def evidence(folder: Path, blobs: Blobs) -> Evaluated:
     for what, found, known in (
         ("patch", verdict.patch, patch.digest),
         ("base", terms.protocol.base, patch.base),
-        ("data", data.get("digest"), patch.hashes.get("data")),
-        ("code version", code, made),
+        # A composed patch names the data of its parts: what it was measured on is then the evidence's own.
+        ("data", data.get("digest"), patch.hashes.get("data", data.get("digest"))),
+        ("code version", code, made or code),
         ("protocol", verdict.protocol, terms.protocol.digest),
         ("test rows", verdict.test, terms.test.sha256),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zogan.report.costs import cost_sentences
+from zogan.report.facts import rows_said
 from zogan.report.record import Record
 from zogan.report.risks import risks
 from zogan.report.rollback import criteria
@@ -14,11 +15,10 @@ def questions(record: Record, words: Words) -> list[tuple[str, str]]:
     """Each question with its answer."""
     verdict, speaker = record.verdict, Speaker(record.verdict, words)
     between = words("between")
-    rows = {name: words.number(record.data["rows"][name]) for name in ("train", "test")}
     rules = criteria(record, words)
     answers = {
         "better": between.join(str(speaker.clause(one)) for one in verdict.clauses if one.kind == "claim"),
-        "trust": between.join([words("question.rows", **rows), *map(str, speaker.standing()[:1])]),
+        "trust": between.join([rows_said(record, words), *map(str, speaker.standing()[:1])]),
         "cost": between.join(cost_sentences(record, words)[:3]),
         "wrong": between.join(risks(record, words)[:2]),
         "back": between.join([words("board.back"), *rules[:1]]),

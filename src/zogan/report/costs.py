@@ -42,9 +42,9 @@ def of_this_run(record: Record) -> Spent:
 
 def beside_full(record: Record) -> tuple[Spent, Spent] | None:
     """This run and full fine-tuning on the same rows, both measured or both estimated: what else the machine did
-    meanwhile is in a measured time, and not in an estimated one. None where neither is known.
+    meanwhile is in a measured time, and not in an estimated one. None where neither is known, or the patch was given.
     """
-    if record.config.method == "full":
+    if record.given or record.config.method == "full":
         return None
     file = record.folder / "full.safetensors"
     if "full" in record.stages and file.is_file():
@@ -60,7 +60,12 @@ def beside_full(record: Record) -> tuple[Spent, Spent] | None:
 
 
 def cost_sentences(record: Record, words: Words) -> list[str]:
-    """What it took, beside full fine-tuning where that is known: the comparison first."""
+    """What it took, beside full fine-tuning where that is known: the comparison first. Of a patch that was given, that
+    its tuning is not known here.
+    """
+    if record.given:
+        seconds = sum(one["wall_seconds"] for one in record.stages.values())
+        return [words("cost.say.given", time=words.duration(seconds), file=words.size(record.patch_bytes))]
     ours, pair = of_this_run(record), beside_full(record)
     found = []
     if pair is not None:

@@ -31,9 +31,29 @@ def of_seed(record: Record, words: Words) -> str:
 
 def change(record: Record, words: Words) -> str:
     """What was done to the model, as a part of the question."""
+    if record.given:
+        key = "question.given_adapters" if record.adapters else "question.given"
+        return words(key, density=words.small_percent(record.density))
     adapters = "_adapters" if record.second and record.adapters else ""
     density = words.small_percent(record.config.budget.density)
     return words(f"question.{record.config.method}{adapters}", density=density)
+
+
+def rows_said(record: Record, words: Words) -> str:
+    """From what it learnt, and on what it was measured; of a patch that was given, as far as it says so itself."""
+    if not record.given:
+        key = "question.rows"
+    else:
+        key = "question.rows_given" if record.same_rows else "question.rows_unknown"
+    return words(key, **{name: words.number(record.data["rows"][name]) for name in ("train", "test")})
+
+
+def settings(record: Record, words: Words) -> str:
+    """How it was trained; of a patch that was given, that these settings are not its own."""
+    if record.given:
+        return words("settings.given")
+    train = record.config.train
+    return words("settings.loop", batch=train.batch_size, epochs=train.epochs, rate=f"{record.config.rate:g}")
 
 
 def excerpt(text: str, length: int = _EXCERPT) -> str:

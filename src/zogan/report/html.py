@@ -19,7 +19,18 @@ from zogan.report.documents import documents
 from zogan.report.evidence import told
 from zogan.report.explanation import view
 from zogan.report.external import external
-from zogan.report.facts import change, classes, commands, examples, excerpt, mixed_up, model_name, most, of_seed
+from zogan.report.facts import (
+    change,
+    classes,
+    commands,
+    examples,
+    excerpt,
+    mixed_up,
+    model_name,
+    most,
+    of_seed,
+    rows_said,
+)
 from zogan.report.metrics import Metric
 from zogan.report.overfitting import overfitting
 from zogan.report.probes import probes
@@ -75,6 +86,7 @@ def render(record: Record, language: Language, main: Language | None = None) -> 
         record=record,
         model=model_name(record),
         change=change(record, words),
+        rows_said=rows_said(record, words),
         comparisons=comparisons,
         of_seed=of_seed(record, words),
         costs=cost_sentences(record, words),

@@ -14,7 +14,7 @@ from zogan.report.card import front_matter
 from zogan.report.comparison import compare
 from zogan.report.costs import cost_sentences
 from zogan.report.evidence import told
-from zogan.report.facts import change, commands, model_name, most, of_seed
+from zogan.report.facts import change, commands, model_name, most, of_seed, rows_said, settings
 from zogan.report.record import Record
 from zogan.report.registered import said, unwaived
 from zogan.report.risks import risks
@@ -79,7 +79,8 @@ def _filled(template: str, record: Record, language: Language, found: Mapping[st
         speaker=Speaker(record.verdict, words),
         model=model_name(record),
         change=change(record, words),
-        rows=record.data["rows"],
+        rows_said=rows_said(record, words),
+        settings=settings(record, words),
         comparisons=compare(record),
         of_seed=of_seed(record, words),
         costs=cost_sentences(record, words),

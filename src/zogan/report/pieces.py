@@ -87,7 +87,7 @@ _PROBES = ("calibration", "abstention", "robustness", "churn", "forgetting", "gr
 
 PIECES: dict[str, Piece] = {
     # what was asked for beforehand
-    "settings": Piece("zogan.yaml", _always),
+    "settings": Piece("zogan.yaml", lambda record: not record.given),
     "protocol": Piece("protocol.json", lambda record: record.protocol is not None),
     "frozen": Piece("verdict.json", lambda record: not record.verdict.exploratory),
     "looks": Piece("verdict.json", lambda record: record.verdict.standing.looks > 0),

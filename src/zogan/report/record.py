@@ -21,6 +21,7 @@ from zogan.evaluate.probes.reading import Probes
 from zogan.evaluate.protocol.protocol import Protocol
 from zogan.evaluate.verdict.verdict import Verdict
 from zogan.patch import Patch
+from zogan.patch.meta import learnt_from
 from zogan.patch.places import Places, locate_changes
 from zogan.report.metrics import Metric
 from zogan.report.registered import Registered, registered
@@ -34,7 +35,7 @@ _STAGES = {
 }
 """What a report needs, and the command that makes it."""
 
-_IN_ORDER = ("data", "select", "head_only", "tune", "full", "evaluate", "probe", "curve", "verdict")
+_IN_ORDER = ("data", "select", "head_only", "tune", "given", "full", "evaluate", "probe", "curve", "verdict")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Record:
         new_tensors: names of the tensors that the base does not have, such as a head.
         adapters: names of the adapter's tensors.
         registered: what the registry says of the patch; None where there is none, or it does not know the patch.
+        same_rows: whether the patch says that it learnt from the run's training rows.
     """
 
     folder: Path
@@ -100,6 +102,12 @@ class Record:
     new_tensors: tuple[str, ...]
     adapters: tuple[str, ...]
     registered: Registered | None = None
+    same_rows: bool = True
+
+    @property
+    def given(self) -> bool:
+        """Whether the patch was given to the run, which then knows neither what its tuning took nor its settings."""
+        return "given" in self.costs["stages"]
 
     @property
     def stages(self) -> dict[str, Mapping[str, Any]]:
@@ -136,10 +144,11 @@ def read(folder: Path) -> Record:
     lines = _lines(folder / "metrics.jsonl")
     patch = Patch.load(folder / "patch.safetensors")
     config = _config(folder)
+    data = _json(folder / "data.json")
     return Record(
         folder=folder,
         config=config,
-        data=_json(folder / "data.json"),
+        data=data,
         costs=_json(folder / "costs.json"),
         evaluation=evaluation,
         verdict=Verdict.load(folder / "verdict.json"),
@@ -165,6 +174,7 @@ def read(folder: Path) -> Record:
         new_tensors=tuple(sorted(patch.tensors)),
         adapters=tuple(sorted(patch.adapters)),
         registered=registered(config.registry, patch.digest),
+        same_rows=learnt_from(patch.meta.hashes, str(data.get("digest"))),
     )
 
 

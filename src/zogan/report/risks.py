@@ -131,7 +131,9 @@ def _values(metric: Metric, difference: tuple[float, float, float], words: Words
 
 def _unseen(record: Record, words: Words) -> list[str]:
     found = [words("risk.drift", rows=words.number(record.evaluation.rows))]
-    if len(record.verdict.seeds) == 1:
+    if record.given:
+        found += [] if record.same_rows else [words("risk.unknown_rows")]
+    elif len(record.verdict.seeds) == 1:
         found.append(words("risk.one_seed", seed=record.verdict.seeds[0]))
     protocol = record.protocol
     if protocol is None or not protocol.slices:

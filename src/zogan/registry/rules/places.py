@@ -24,7 +24,9 @@ def promote(event: Event, body: Promoted, view: View) -> None:
         raise RefusedError(fault, todo=f"See `zogan registry show {body.patch[:12]}`")
     if fault := too_complex(patch, view):
         raise RefusedError(
-            fault, todo="Make one patch of the stack with `zogan patch compose`, evaluate it anew, and promote that"
+            fault,
+            todo="Make one patch of the stack with `zogan patch compose`, evaluate it with `zogan pilot --patch`, and "
+            "promote that",
         )
     if stage == "production" and policy.pilot_first and not patch.piloted:
         raise RefusedError("the policy asks for a pilot before production, and the patch has stood in none")

@@ -11,7 +11,7 @@ from zogan.report.comparison import compare
 from zogan.report.costs import Spent, beside_full, cost_sentences, money, of_this_run
 from zogan.report.curve import sentence as more_labels
 from zogan.report.explanation import in_short
-from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most, of_seed
+from zogan.report.facts import change, classes, commands, examples, excerpt, model_name, most, of_seed, rows_said
 from zogan.report.metrics import Metric
 from zogan.report.overfitting import overfitting
 from zogan.report.record import Record
@@ -57,7 +57,6 @@ def deck(record: Record, language: Language, path: Path) -> None:
 
 def _answer(canvas: Canvas, record: Record, words: Words) -> None:
     verdict, speaker = record.verdict, Speaker(record.verdict, words)
-    rows = {name: words.number(record.data["rows"][name]) for name in ("train", "test")}
     asked = words(
         f"question.{record.config.task}",
         model=model_name(record),
@@ -66,7 +65,7 @@ def _answer(canvas: Canvas, record: Record, words: Words) -> None:
     )
     notes = [
         asked,
-        words("question.rows", **rows),
+        rows_said(record, words),
         speaker.lead,
         words(f"advice.{verdict.outcome}"),
         *speaker.standing(),
@@ -82,7 +81,7 @@ def _answer(canvas: Canvas, record: Record, words: Words) -> None:
         Box(BODY.left, 186, BODY.width, 178),
         sizes=(24, 22, 20, 18, 16),
     )
-    facts = [words("question.rows", **rows), *speaker.standing()]
+    facts = [rows_said(record, words), *speaker.standing()]
     page.text(facts, Box(BODY.left, 376, BODY.width, 118), sizes=(16, 15, 14, 13), colour=theme.SOFT, sheet=theme.SHEET)
 
 
@@ -218,7 +217,11 @@ def _where_it_holds(canvas: Canvas, record: Record, words: Words) -> None:
 
 
 def _cost(canvas: Canvas, record: Record, words: Words) -> None:
-    ours, pair, said = of_this_run(record), beside_full(record), cost_sentences(record, words)
+    said = cost_sentences(record, words)
+    if record.given:
+        canvas.page(words("slides.cost"), notes=said).text(said, BODY, bullets=True)
+        return
+    ours, pair = of_this_run(record), beside_full(record)
     page = canvas.page(said[0] if pair is not None else words("slides.cost"), notes=said)
     sides = {words("cost.measured"): ours}
     if pair is not None:

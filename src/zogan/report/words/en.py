@@ -42,6 +42,13 @@ WORDS: dict[str, str] = {
     "question.full": "all of its weights are trained",
     "question.lora": "a small adapter is trained beside its weights",
     "question.head": "a new output layer is trained on top of it",
+    "question.given": "{density} of its weights are changed by a patch that was given",
+    "question.given_adapters": "{density} of its weights are changed, and adapters stand beside them, by a patch that "
+    "was given",
+    "question.rows_given": "The patch was given, not tuned in this run. By its own word it learnt from {train} rows, "
+    "and it was measured on {test} others.",
+    "question.rows_unknown": "The patch was given, not tuned in this run, and was measured on {test} rows. It does not "
+    "say that it learnt from the {train} training rows here, so that it may have seen some of the test rows.",
     "question.rows": "It learnt from {train} rows and was measured on {test} others, which it had never seen.",
     "answer.title": "The verdict",
     "claim.up": "rose from {rival} to {after}",
@@ -303,6 +310,7 @@ WORDS: dict[str, str] = {
     "stage.select": "Choose the weights",
     "stage.head_only": "Train the output layer alone, to compare with",
     "stage.tune": "Tune them",
+    "stage.given": "Check and copy the given patch",
     "stage.evaluate": "Measure before and after",
     "stage.full": "Full fine-tuning, to compare with",
     "stage.verdict": "Judging",
@@ -332,6 +340,7 @@ WORDS: dict[str, str] = {
     "settings.title": "What was set",
     "settings.chosen": "At most {share} of the matrices could change, chosen by criterion and allocation:",
     "settings.loop": "What trained learnt from batches of {batch} rows, {epochs} epochs at most, at a rate of {rate}.",
+    "settings.given": "The patch was given: this run trained none, and knows no settings of its training.",
     "settings.head": "A new head learns at a rate of {rate}.",
     "settings.head_warmup": "It first learnt alone for {epochs} epochs.",
     "settings.why": "What the configuration left open was set by the kind of task and the number of labels; all of "
@@ -491,6 +500,8 @@ WORDS: dict[str, str] = {
     "cost.say.full_estimated": "Full fine-tuning of the same model on the same rows would take about {time}, "
     "{memory} of "
     "memory and a file of {file}, as estimated on this machine.",
+    "cost.say.given": "The patch was given, so that this run does not know what its tuning took. Measuring and judging "
+    "it took {time}; its file has {file}.",
     "cost.say.money": "At the configured price an hour that is {money}.",
     "cost.say.money_full": "Full fine-tuning would come to {money}.",
     "cost.say.expected": "Before it began, {time} had been expected for all epochs.",
@@ -511,6 +522,8 @@ WORDS: dict[str, str] = {
     "risk.drift": "The figures hold for texts like the {rows} test rows. When what people write changes, they must "
     "be "
     "measured again.",
+    "risk.unknown_rows": "The patch was given, and does not say that it learnt from the training rows here alone: it "
+    "may have seen test rows, and then its figures promise too much.",
     "risk.one_seed": "One training was judged (seed {seed}): how far another would differ was not measured.",
     "risk.no_slices": "No group of rows was looked at apart: the protocol names no slices.",
     "risk.no_rollback": "The protocol does not say when to take the patch back in operation.",
@@ -606,6 +619,7 @@ WORDS: dict[str, str] = {
     "card.use.not": "Other texts, other tasks, and decisions about people without a person who looks at them are "
     "outside of what was measured.",
     "card.risks": "Risks and limits",
+    "card.method.given": "patch given, not tuned in this run",
     "card.training": "Training",
     "card.evaluation": "Evaluation",
     "card.cost": "What it took",

@@ -42,6 +42,12 @@ WORDS: dict[str, str] = {
     "question.full": "すべての重みを学習し直す",
     "question.lora": "元の重みはそのままに、小さなアダプターを追加して学習する",
     "question.head": "新しい出力層だけを追加して学習する",
+    "question.given": "渡されたパッチで重みの{density}を変える",
+    "question.given_adapters": "渡されたパッチで重みの{density}を変え、アダプターを加える",
+    "question.rows_given": "パッチは渡されたもので、今回は学習していません。パッチの記録では{train}件で学習しており、"
+    "それとは別の{test}件で評価しました。",
+    "question.rows_unknown": "パッチは渡されたもので、今回は学習していません。評価には{test}件を使いました。"
+    "ここにある学習用の{train}件で学習したという記録がパッチにないため、評価用のデータを一部学習していたおそれがあります。",
     "question.rows": "学習には{train}件を使い、学習に使っていない別の{test}件で評価しました。",
     "answer.title": "判定",
     "claim.up": "{rival}から{after}に上がりました",
@@ -290,6 +296,7 @@ WORDS: dict[str, str] = {
     "stage.select": "変更する重みの選択",
     "stage.head_only": "比較のため、出力層だけを学習",
     "stage.tune": "重みの学習",
+    "stage.given": "渡されたパッチの確認と複製",
     "stage.evaluate": "変更前・変更後の測定",
     "stage.full": "比較のため、すべての重みを学習",
     "stage.verdict": "判定",
@@ -316,6 +323,7 @@ WORDS: dict[str, str] = {
     "settings.title": "学習の設定",
     "settings.chosen": "変えてよい重みは行列の{share}以内で、次の基準と配分で選びました：",
     "settings.loop": "学習は{batch}件のバッチで最大{epochs}エポック、学習率{rate}で行いました。",
+    "settings.given": "パッチは渡されたものです。今回は学習しておらず、学習時の設定は分かりません。",
     "settings.head": "新しい分類ヘッドの学習率は{rate}です。",
     "settings.head_warmup": "その前に、分類ヘッドだけを{epochs}エポック学習しました。",
     "settings.why": "設定ファイルで指定のない項目は、タスクの種類とラベルの数から決めました。"
@@ -462,6 +470,8 @@ WORDS: dict[str, str] = {
     "cost.say.full_estimated": "同じモデルを同じデータで全体のファインチューニングをする場合、"
     "このマシンでの見積もりで"
     "時間は約{time}、メモリーは{memory}、ファイルは{file}です。",
+    "cost.say.given": "パッチは渡されたもので、その学習にかかった費用は今回の記録からは分かりません。"
+    "測定と判定に{time}かかりました。ファイルは{file}です。",
     "cost.say.money": "設定された1時間あたりの単価では{money}です。",
     "cost.say.money_full": "全体のファインチューニングでは{money}になります。",
     "cost.say.expected": "開始前の見積もりは、全エポックで{time}でした。",
@@ -481,6 +491,8 @@ WORDS: dict[str, str] = {
     "risk.figure_worse": "{figure}が悪化しました（差は{difference}、信頼区間 {span}）。",
     "risk.drift": "数値は評価データ{rows}件と似た文章について成り立ちます。"
     "入力の傾向が変わったときは、測り直す必要があります。",
+    "risk.unknown_rows": "パッチは渡されたもので、ここにある学習用のデータだけで学習したという記録がありません。"
+    "評価用のデータを学習していたなら、数値は実力より高く出ています。",
     "risk.one_seed": "1回の学習（シード{seed}）だけで判定しました。学習し直したときのばらつきは測っていません。",
     "risk.no_slices": "プロトコルにグループの指定がなく、特定のデータだけを取り出した評価はしていません。",
     "risk.no_rollback": "運用中にパッチを元に戻す条件が、プロトコルに定められていません。",
@@ -572,6 +584,7 @@ WORDS: dict[str, str] = {
     "card.use.intended.generation": "評価データと似た問いに、学習した模範回答にならって答えること。",
     "card.use.not": "それ以外の文章や用途、人が確認しないまま人に関する判断に使うことは、測定の対象外です。",
     "card.risks": "リスクと限界",
+    "card.method.given": "渡されたパッチ（今回は学習していません）",
     "card.training": "学習",
     "card.evaluation": "評価",
     "card.cost": "かかった時間と資源",
