@@ -19,9 +19,13 @@ def test_a_folder_appears_when_all_of_it_is_there(tmp_path: Path) -> None:
 
 
 def test_after_an_error_nothing_is_left(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), new_folder(tmp_path / "out") as partial:
-        (partial / "a").write_text("1")
-        raise ValueError("no")
+    def broken() -> None:
+        with new_folder(tmp_path / "out") as partial:
+            (partial / "a").write_text("1")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        broken()
     assert list(tmp_path.iterdir()) == []
 
 
