@@ -72,6 +72,14 @@ def test_any_other_folder_is_refused(exported: Path, harm: Callable[[Path], obje
         proved(exported)
 
 
+def test_files_that_differ_are_named(exported: Path) -> None:
+    (exported / "config.json").write_text("{}")
+    (exported / "more.py").write_text("import os")
+    said = r"is not what was signed: Extra files found in model '.*': more\.py; config\.json was changed\. Take"
+    with pytest.raises(IntegrityError, match=said):
+        proved(exported)
+
+
 def test_another_key_is_refused(exported: Path) -> None:
     write_keys(exported.parent, "other")
     with pytest.raises(IntegrityError, match="is not what was signed"):

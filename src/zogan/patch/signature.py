@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +72,9 @@ def verify_export(folder: Path, signature: Path, key: Path) -> int:
         how, resources = signed["predicate"]["serialization"], signed["predicate"]["resources"]
     except Exception as error:  # the library has no class of its own: each of its exceptions means the same
         raise IntegrityError(
-            f"is not what was signed: {_line(error)}", where=str(folder), todo="Take the folder from where it was made"
+            f"is not what was signed: {_differences(error)}",
+            where=str(folder),
+            todo="Take the folder from where it was made",
         ) from None
     if how.get("ignore_paths") or how.get("allow_symlinks"):
         raise IntegrityError("was signed with files left out, or links followed", where=str(signature))
@@ -87,6 +91,16 @@ def _everything() -> hashing.Config:
 def _there(path: Path) -> None:
     if not path.is_file():
         raise ZoganError("no such file", where=str(path))
+
+
+def _differences(error: Exception) -> str:
+    """What the library found, without the hashes: which files were changed, are missing, or came in addition."""
+    _, _, listed = str(error).partition("Signature mismatch: ")
+    try:
+        found: list[str] = ast.literal_eval(listed)
+    except (SyntaxError, ValueError):  # something else is wrong
+        return _line(error)
+    return "; ".join(re.sub(r"(?s)^Hash mismatch for '(.*?)': Expected .*", r"\1 was changed", one) for one in found)
 
 
 def _line(error: Exception) -> str:
