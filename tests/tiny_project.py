@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+import pytest
 import yaml
 
 from data import LABELS, write_splits
@@ -56,6 +58,14 @@ def write_project(folder: Path, kind: Kind = "new head", *, layers: int = 2, **k
 def tiny_config(folder: Path, *overrides: str) -> Config:
     """The configuration of a project that is there."""
     return load_config(folder / "zogan.yaml", overrides)
+
+
+def at_work(whole: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a project, with a cache of its own, which is the working directory."""
+    shutil.copytree(whole, folder)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:

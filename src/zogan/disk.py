@@ -36,8 +36,8 @@ def new_folder(folder: Path) -> Iterator[Path]:
         folder: that is not there yet.
 
     Yields:
-        An empty folder beside it. What stands in it at the end, on the disk by then, gets the name; after an error all
-        of it is removed.
+        An empty folder beside it. What stands in it at the end gets the name, its own files and folders on the disk by
+        then (what lies in the folders is their writer's to sync); after an error all of it is removed.
     """
     partial = folder.with_name(f"{folder.name}.partial")
     if partial.exists():

@@ -113,6 +113,11 @@ class Run:
             file.write_text(key, encoding="utf-8")
         return folder
 
+    def forget_judgement(self) -> None:
+        """Delete what was measured and judged of a patch that another replaces."""
+        for stale in (self.predictions, self.evaluation, self.probes, self.verdict):
+            stale.unlink(missing_ok=True)
+
     def forget_others(self, *, but: Collection[str] = ()) -> None:
         """Drop stages that were not asked for, such as another method's: what they cost is no cost of this run.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tiny_project import tiny_config, write_project
+from tiny_project import at_work, tiny_config, write_project
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +25,4 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tuned(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, which is the working directory."""
-    folder = Path(shutil.copytree(finished, tmp_path / "tuned"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    monkeypatch.chdir(folder)
-    return folder
+    return at_work(finished, tmp_path / "tuned", monkeypatch)

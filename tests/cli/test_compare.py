@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands import failure, printed_json, printed_text
-from tiny_project import tiny_config
+from tiny_project import at_work, tiny_config
 from zogan.pilot import pilot
 
 
@@ -25,10 +25,7 @@ def two(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = Path(shutil.copytree(two, tmp_path / "here"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    monkeypatch.chdir(folder)
-    return folder
+    return at_work(two, tmp_path / "here", monkeypatch)
 
 
 def test_people_read_tables(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from commands import failure, printed_json, printed_text
 from people import team
-from tiny_project import tiny_config, write_project
+from tiny_project import at_work, tiny_config, write_project
 from zogan.cli.app import run
 from zogan.errors import ConfigError, IntegrityError, ModelError
 from zogan.evaluate.verdict.verdict import Verdict
@@ -44,10 +44,7 @@ def stacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(stacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of it, which is the working directory."""
-    folder = Path(shutil.copytree(stacked, tmp_path / "project"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
-    monkeypatch.chdir(folder)
-    return folder
+    return at_work(stacked, tmp_path / "project", monkeypatch)
 
 
 def test_a_composed_stack_comes_to_a_verdict_and_into_the_registry(

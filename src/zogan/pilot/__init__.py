@@ -206,8 +206,7 @@ def _tune(place: Place, job: Job, progress: Progress) -> None:
         if tuned.selection is not None:  # what trained in the end; before the patch, with which the stage is done
             save_selection(tuned.selection, place.selection)
         with_temperature(job, tuned.patch, progress).save(path)
-        for stale in (run.predictions, run.evaluation, run.probes, run.verdict):  # of the patch that this one replaces
-            stale.unlink(missing_ok=True)
+        run.forget_judgement()
         if place.seed is not None:
             return {"seconds_before": tuned.seconds_before}
         return {

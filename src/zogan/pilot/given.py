@@ -91,8 +91,7 @@ def take(run: Run, job: Job, file: Path, read: dict[str, Any]) -> None:
         shutil.copyfile(file, path)
         if run.digest(path) != run.digest(file):
             raise IntegrityError("changed while it was read", where=str(file), todo="Give it again")
-        for stale in (run.predictions, run.evaluation, run.probes, run.verdict):  # of the patch that this one replaces
-            stale.unlink(missing_ok=True)
+        run.forget_judgement()
         infos = headers(job.base.folder).values()
         return {
             "model_parameters": sum(info.numel for info in infos),

@@ -101,7 +101,7 @@ class Blobs:
             with self._files.open(self._place(digest), "rb") as stream:
                 whole = _hash(stream) == digest
         except FileNotFoundError:
-            return LEFT_OUT if self._files.exists(self._place(digest) + _MARK) else "the file is missing"
+            return LEFT_OUT if self.left_out(digest) else "the file is missing"
         except OSError as error:
             return f"the file cannot be read: {error.strerror}"
         return None if whole else "the file is not what it was"
@@ -110,6 +110,10 @@ class Blobs:
         """Whether a file is there, be it whole or not."""
         found: bool = self._files.exists(self._place(digest))
         return found
+
+    def left_out(self, digest: str) -> bool:
+        """Whether a file was never here: it was left out of the archive that brought its event."""
+        return not self.holds(digest) and bool(self._files.exists(self._place(digest) + _MARK))
 
     def leave_out(self, digest: str) -> None:
         """Note that a file which events name is not held here; once it is put, it is."""

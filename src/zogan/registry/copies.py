@@ -10,7 +10,7 @@ from pathlib import Path
 from zogan.disk import new_folder
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
-from zogan.registry.blobs import LEFT_OUT, Blobs
+from zogan.registry.blobs import Blobs
 from zogan.registry.database import Database, RegistryError
 from zogan.registry.envelope import Signed
 from zogan.registry.event import ORIGIN, Added, Event, parse
@@ -108,7 +108,7 @@ def _hand_on(digest: str, source: Blobs, target: Blobs) -> None:
     Raises:
         IntegrityError: it is missing or changed.
     """
-    if source.fault(digest) == LEFT_OUT:
+    if source.left_out(digest):
         target.leave_out(digest)
     else:
         target.put(source.get(digest))

@@ -29,6 +29,9 @@ FILES = {
 }
 """What an evaluation is made of, and what it is called."""
 
+PATCH = "patch.safetensors"
+"""What it is of."""
+
 PROBES = "probes.json"
 """Where there are any."""
 
@@ -42,10 +45,10 @@ def evidence(folder: Path, blobs: Blobs) -> Evaluated:
         RunError: a file is not there yet.
         IntegrityError: the files do not belong together: patch, base, data, code, protocol, figures and verdict.
     """
-    for name in ("patch.safetensors", *FILES.values()):
+    for name in (PATCH, *FILES.values()):
         if not (folder / name).is_file():
             raise RunError(f"has no {name} yet", where=str(folder), todo="Run `zogan pilot` first")
-    patch, terms = describe(folder / "patch.safetensors"), terms_of(folder)
+    patch, terms = describe(folder / PATCH), terms_of(folder)
     verdict = Verdict.load(folder / "verdict.json")
     environment, data = (_json(folder / name) for name in ("environment.json", "data.json"))
     code, made = environment.get("packages", {}).get("zogan"), patch.tools.get("zogan")

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from zogan.errors import IntegrityError
 from zogan.progress import Progress, Silent
 from zogan.registry.archive import Archive, Key, Manifest, written
-from zogan.registry.blobs import LEFT_OUT, Blobs
+from zogan.registry.blobs import Blobs
 from zogan.registry.database import Database, RacedError, RegistryError
 from zogan.registry.envelope import Signed
 from zogan.registry.event import Added, Begun, Event, parse
@@ -139,7 +139,7 @@ def export(
         sizes: dict[str, int] = {}
         progress.start("blobs", len(named))
         for count, (digest, goes) in enumerate(sorted(named.items()), 1):
-            if goes and (patches is not None or blobs.fault(digest) != LEFT_OUT):
+            if goes and (patches is not None or not blobs.left_out(digest)):
                 content = blobs.get(digest)
                 archive.blob(digest, content)
                 sizes[digest] = len(content)

@@ -10,10 +10,9 @@ from zogan.evaluate.protocol import lock, looks
 from zogan.registry.blobs import LEFT_OUT, Blobs
 from zogan.registry.database import RegistryError
 from zogan.registry.event import Event
-from zogan.registry.evidence import FILES, PROBES
+from zogan.registry.evidence import FILES, PATCH, PROBES
 from zogan.registry.state import PatchState
 
-PATCH = "patch.safetensors"
 _NAMES = {**FILES, "probes": PROBES, "lock": lock.NAME, "looks": looks.NAME}
 
 
@@ -54,10 +53,9 @@ def fetch(blobs: Blobs, patch: PatchState, evidence: Event | None, folder: Path)
         wanted |= {_NAMES[what]: digest for what, digest in evidence.blobs.items() if what in _NAMES}
     with new_folder(folder) as partial:
         for name, digest in wanted.items():
-            fault = blobs.fault(digest)
-            if fault == LEFT_OUT:
+            if blobs.left_out(digest):
                 raise RegistryError(
-                    f"{name}: {fault}", where=f"patch {patch.digest[:12]}", todo="Ask the site it came from"
+                    f"{name}: {LEFT_OUT}", where=f"patch {patch.digest[:12]}", todo="Ask the site it came from"
                 )
             (partial / name).write_bytes(blobs.get(digest))
     return Fetched(folder, patch.digest, evidence.number if evidence else None, tuple(wanted))
