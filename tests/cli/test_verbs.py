@@ -48,8 +48,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asked: list[tuple[Config, str]] = []
 
     def pilot(
-        config: Config, *, until: str = "report", progress: Any, looked: Any = None, beside: Any = None
+        config: Config,
+        *,
+        given: Path | None = None,
+        until: str = "report",
+        progress: Any,
+        looked: Any = None,
+        beside: Any = None,
     ) -> FakeRun:
+        assert given is None
         asked.append((config, until))
         progress.start(until, 1)
         progress.advance(1)

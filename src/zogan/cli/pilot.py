@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command(
-        "pilot",
-        epilog="Examples: zogan pilot --set train.epochs=3 --set output=runs/short; "
-        "zogan pilot --patch composed.safetensors --set output=runs/composed",
-    )(pilot)
+    app.command("pilot", epilog="Example: zogan pilot --set train.epochs=3 --set output=runs/short")(pilot)
 
 
 def pilot(
