@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from zogan.tasks import open_job
 from zogan.tasks.job import Job
 from zogan.train import calibration
 from zogan.train.calibration import KINDS, Pace, calibrate, few_layers, kept_bytes, kinds_for
+from zogan.train.plan import program_bytes
 
 MakeJob = Callable[..., Job]
 LAYERS = 5
@@ -97,9 +99,21 @@ def test_what_was_measured_is_found_again(make: MakeJob, monkeypatch: pytest.Mon
     assert calibrate(make(), ["forward"]).paces == first.paces
     other = Pace(1.0, 2.0)
     monkeypatch.setattr(calibration, "_pace", lambda *_: other)
-    assert calibrate(job, ["forward"], anew=True).paces["forward"] == other
-    assert calibrate(job, ["forward"]).paces["forward"] == other
-    assert calibrate(make(train={"batch_size": 2, "epochs": 2}), ["forward"]).paces["forward"] == other
+    found = calibrate(job, ["forward"], anew=True).paces["forward"]
+    assert replace(found, left_bytes=0) == other
+    assert calibrate(job, ["forward"]).paces["forward"] == found
+    found = calibrate(make(train={"batch_size": 2, "epochs": 2}), ["forward"]).paces["forward"]
+    assert replace(found, left_bytes=0) == other
+
+
+def test_what_running_a_model_leaves_in_the_process_is_kept_with_its_pace(
+    make: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "resident", lambda: program_bytes() + 123)
+    assert calibrate(make(), ["forward"]).left_bytes == 123
+    monkeypatch.setattr(calibration, "resident", lambda: program_bytes() + 456)
+    assert calibrate(make(), ["forward"]).left_bytes == 123
+    assert calibrate(make(), ["forward", "select"]).left_bytes == 456
 
 
 def test_a_file_of_another_version_is_measured_anew(make: MakeJob) -> None:

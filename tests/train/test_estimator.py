@@ -92,6 +92,14 @@ def test_memory_grows_with_depth_and_with_what_trains(make: MakeJob) -> None:
     assert estimator.estimate(Setting("full")).peak_bytes >= peaks[-1] - 10**8
 
 
+@pytest.mark.parametrize("setting", [Setting("sparse", 2), Setting("lora"), Setting("full")])
+def test_what_a_model_leaves_in_the_process_counts(make: MakeJob, setting: Setting) -> None:
+    job = make()
+    plain, left = steady(job), steady(job, forward=Pace(1.0, 0.0, left_bytes=10**8))
+    peaks = [Estimator(job, calibration).estimate(setting).peak_bytes for calibration in (plain, left)]
+    assert peaks[1] - peaks[0] == 10**8
+
+
 def test_the_settings_are_those_that_apply(make: MakeJob) -> None:
     generation, classification = make(), make("classification")
     labels = [setting.label(LAYERS) for setting in Estimator(generation, steady(generation)).settings()]

@@ -13,7 +13,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial as bound
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,7 +32,7 @@ from zogan.tasks.inference import evaluating, to_device
 from zogan.tasks.job import Job
 from zogan.tasks.task import Batch
 from zogan.train.cost import Volume, volume
-from zogan.train.meter import give_back, growth, trim
+from zogan.train.meter import give_back, growth, resident, trim
 from zogan.train.methods import method_for
 from zogan.train.plan import program_bytes
 from zogan.weights import headers, read_tensor
@@ -65,6 +65,7 @@ class Pace:
         rest_bytes: that the step takes besides.
         optimiser: seconds of AdamW for each weight that trains; 0 where it was not timed.
         seconds: that measuring took.
+        left_bytes: that the process held more than before, when no model was left: code of kernels, and their buffers.
     """
 
     layer: float
@@ -73,6 +74,7 @@ class Pace:
     rest_bytes: int = 0
     optimiser: float = 0.0
     seconds: float = 0.0
+    left_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,11 @@ class Calibration:
     def seconds(self) -> float:
         """That measuring took."""
         return sum(pace.seconds for pace in self.paces.values())
+
+    @property
+    def left_bytes(self) -> int:
+        """That a process holds once a model has run in it, besides what it takes without one."""
+        return max((pace.left_bytes for pace in self.paces.values()), default=0)
 
 
 def kinds_for(method: str) -> tuple[str, ...]:
@@ -116,7 +123,8 @@ def calibrate(job: Job, kinds: Sequence[str] = (), *, anew: bool = False, progre
     typical, largest = batches[len(batches) // 2], batches[-1]
     kinds = kinds or [kind for kind in KINDS if kind != "lora" or find_spec("peft") is not None]
     paces: dict[str, Pace] = {}
-    program_bytes()  # before there is any model
+    files: dict[str, Path] = {}  # of those that are measured here
+    program = program_bytes()  # before there is any model
     made: list[tuple[nn.Module, int]] = []
     if job.config.budget.memory is not None:
         give_back()
@@ -126,11 +134,15 @@ def calibrate(job: Job, kinds: Sequence[str] = (), *, anew: bool = False, progre
         known = None if anew else _known(file)
         if known is None:
             made = made or [few_layers(job, count) for count in COUNTS]
-            _keep(file, known := _pace(job, kind, made, typical, largest))
+            known, files[kind] = _pace(job, kind, made, typical, largest), file
         paces[kind] = known
         progress.advance(done)
     made.clear()
     trim()  # what was measured with is not to count for what comes next
+    left = max(resident() - program, 0)
+    for kind, file in files.items():
+        paces[kind] = replace(paces[kind], left_bytes=left)
+        _keep(file, paces[kind])
     return Calibration(volume(job, "train", [typical]), paces, _read(job))
 
 
@@ -293,6 +305,7 @@ def _key(job: Job, kind: str, batches: list[list[int]]) -> str:
         torch.get_num_threads(),
         torch.cuda.get_device_name() if device().type == "cuda" else device().type,
         {name: version(name) for name in ("zogan", "torch", "transformers")},
+        sorted(field.name for field in fields(Pace)),  # one that an older build kept is measured anew
     ]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 

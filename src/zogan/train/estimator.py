@@ -83,7 +83,7 @@ class Estimator:
         self.model = job.task.model(seed=job.config.train.seed, dtype=job.dtype, empty=True)
         self.form: Form = form_of(job, self.model)
         self.volumes: Volumes = volumes_of(job)
-        self.program = program_bytes()
+        self.program = program_bytes() + calibration.left_bytes
         select = job.config.select
         asked = "embeddings" in select.parameters
         tables = embeddings(self.model, include=select.include, exclude=select.exclude) if asked else {}

@@ -64,10 +64,15 @@ def growth(run: Callable[[], object]) -> int:
         run: what is measured.
     """
     trim()  # so that nothing of what is needed is there already
-    before = psutil.Process().memory_info().rss + _device_held()
+    before = resident() + _device_held()
     with Meter() as meter:
         run()
     return max(meter.cost.peak_bytes - before, 0) if meter.resettable else 0
+
+
+def resident() -> int:
+    """Bytes of the process that are in memory now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def trim() -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from zogan.errors import ConfigError
 from zogan.models.cut import stacks
 from zogan.tasks.job import Job
+from zogan.train.meter import resident
 from zogan.train.need import Need
 from zogan.train.sizes import Sizes, measure
 from zogan.weights import headers
@@ -80,7 +81,7 @@ def plan_for(job: Job, need: Need) -> Plan | None:
 @cache
 def program_bytes() -> int:
     """What the process takes without a model: taken once, for what an earlier model left behind is used again."""
-    return int(psutil.Process().memory_info().rss)
+    return resident()
 
 
 def _depth(model: nn.Module, names: Mapping[str, str], need: Need) -> int:
