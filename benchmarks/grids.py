@@ -113,9 +113,9 @@ GRIDS: dict[tuple[str, int], dict[str, list[Row]]] = {
     },
     ("e2e-cleaned", 3000): {
         "ours": [
-            at(4, 1.5e-3, 1, depth=15, criterion="gradient"),
-            at(4, 1.5e-3, 1, depth=20, criterion="gradient"),
-            at(2, 1.5e-3, 1, depth=15, criterion="gradient"),
+            at(4, 5e-3, 1, depth=20, density=0.02, criterion="random", pattern="columns"),
+            at(4, 5e-3, 1, depth=12, density=0.02, criterion="random", pattern="columns"),
+            at(2, 1.5e-2, 1, depth="all", criterion="relative", batches=4),
         ],
         "full": [at(8, 1e-4, 1), at(4, 5e-5, 1)],
         "lora": [at(4, 1e-3, 1), at(2, 1e-3, 1), at(4, 2e-3, 1)],
