@@ -130,7 +130,7 @@ def test_at_its_default_it_leaves_no_mark_in_a_patch(folder: Path) -> None:
     digests = {kind: config_digest(open_with(folder, kind).config) for kind in ("none", "weights", "batches")}
     assert len(set(digests.values())) == 3
     before = open_with(folder, "none").config.model_dump(mode="json")
-    for key in ("balance", "folds", "head_start", "head_warmup", "reselect", "reselect_share"):
+    for key in ("balance", "compile", "folds", "head_start", "head_warmup", "reselect", "reselect_share"):
         del before["train"][key]
     # Not regularize: rows as few as these are held by R-Drop, which changes what is trained.
     for section in ("adapters", "search", "protocol", "probes", "registry"):

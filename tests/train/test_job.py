@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,7 @@ def make(tmp_path: Path) -> MakeJob:
         folder = tmp_path / "job"
         if not folder.exists():
             tiny = tiny_encoder if task == "classification" else tiny_decoder
-            tiny(folder / "base", dtype=dtype, layers=1, width=16, **(base or {}))
+            tiny(folder / "base", dtype=dtype, **{"layers": 1, "width": 16, **(base or {})})
         splits = data.write_splits(folder, task, train=24, validation=9, test=6)  # type: ignore[arg-type]
         keys = {"budget": {"density": 0.05}, "lora": {"rank": 2}, **keys, "train": TRAIN | (train or {})}
         return open_job(data.make_config(folder, task, data=splits, method=method, **keys), cache=tmp_path / "cache")
@@ -201,6 +203,33 @@ def test_a_patch_names_the_one_in_whose_folder_it_was_tuned(make: MakeJob, tmp_p
     apply_folder(tmp_path / "first", tmp_path / "job" / "base", in_place=True)
     second = tune(make("generation")).patch
     assert (second.meta.parent, second.meta.base.whole == first.meta.base.whole) == (first.digest, False)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_layers_train_the_same_weights_to_nearly_the_same_values(make: MakeJob) -> None:
+    eager = tune(make("generation"))
+    found = tune(make("generation", train={"compile": True}))
+    assert found.patch.meta.hashes["config"] != eager.patch.meta.hashes["config"]
+    assert found.patch.meta.hashes["selection"] == eager.patch.meta.hashes["selection"]
+    assert list(found.patch.changes) == list(eager.patch.changes)
+    for name, change in found.patch.changes.items():
+        torch.testing.assert_close(change.new, eager.patch.changes[name].new, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("depth", "count"), [(1, 1), (2, 2), ("all", 3)])
+def test_compiled_are_the_layers_that_train(
+    make: MakeJob, monkeypatch: pytest.MonkeyPatch, depth: int | str, count: int
+) -> None:
+    seen: list[int] = []
+
+    def note(layers: Sequence[nn.Module]) -> AbstractContextManager[None]:
+        seen.append(len(layers))
+        return nullcontext()
+
+    monkeypatch.setattr("zogan.train.job.compiled", note)
+    budget = {"density": 0.05, "depth": depth}
+    tune(make("generation", base={"layers": 3}, train={"compile": True, "epochs": 1}, budget=budget))
+    assert seen == [count]
 
 
 def test_no_more_changes_than_were_chosen(make: MakeJob) -> None:

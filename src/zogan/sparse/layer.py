@@ -16,6 +16,10 @@ from zogan.sparse.pattern import Elements, Pattern, recognise
 Kernel = Callable[[Any, Tensor, Tensor], Tensor]
 """(pattern, input, gradient of the output) to the gradient of the chosen weights."""
 
+KEY, VALUES = "_zogan_key", "_zogan_values"
+"""What a layer that runs compiled has beside its parameters: its number and a view of its values, both tensors; see
+`zogan.sparse.compiled`."""
+
 
 class Sparse(nn.Module):
     """A few weights train. Mixed in before a dense layer's own class by `make_sparse`.
@@ -32,6 +36,8 @@ class Sparse(nn.Module):
     kernel: Kernel
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return self._traced(x)
         if not len(self.chosen):  # none yet, or no more
             plain: Tensor = super().forward(x)
             return plain
@@ -40,6 +46,12 @@ class Sparse(nn.Module):
         if not torch.is_grad_enabled() or not self.values.requires_grad:
             return y
         return gradient.Tap.apply(y, self.values, x.detach(), self.pattern(), type(self).kernel)  # type: ignore[no-untyped-call,no-any-return]
+
+    def _traced(self, x: Tensor) -> Tensor:
+        """What stands in a compiled graph, which runs in training alone; whoever runs it has written the values."""
+        y = super().forward(x)
+        tapped: Tensor = torch.ops.zogan.tap(y, getattr(self, VALUES), x.detach(), getattr(self, KEY))
+        return tapped
 
     def write(self) -> None:
         """Put `values` into the weight.
@@ -68,7 +80,7 @@ class Sparse(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # The pattern follows from the rest.
-        return {key: value for key, value in self.__dict__.items() if key != "_pattern"}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_pattern", KEY, VALUES)}
 
 
 def kernel_of(module: nn.Module) -> Kernel | None:

@@ -62,7 +62,7 @@ def selection_reads(config: Config) -> dict[str, Any]:
     warm = config.train.head_warmup > 0
     read |= {"head_warmup", *WARM_UP_READS} if warm else set()
     timed = config.budget.time is not None
-    unasked = set() if config.train.reselect else {"reselect", "reselect_share"}
+    unasked = {"compile"} if config.train.reselect else {"compile", "reselect", "reselect_share"}
     select = config.select.model_dump(mode="json")
     if config.select.parameters == SelectConfig().parameters:
         select.pop("parameters")  # as before there was a choice: what was selected then is kept

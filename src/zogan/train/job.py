@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,9 +16,11 @@ from torch import nn
 
 from zogan.config import AdaptersConfig, Config, RegularizeConfig
 from zogan.data.batch import batch_size
+from zogan.models.cut import stacks
 from zogan.patch import Patch
 from zogan.patch.beside import parent
 from zogan.progress import Progress
+from zogan.sparse.compiled import compiled
 from zogan.sparse.selection import Selection
 from zogan.tasks.balance import drawn_by, told
 from zogan.tasks.classification import Classification
@@ -42,7 +44,7 @@ from zogan.train.regularize import Objective, Point, Restraint, check_dropout
 from zogan.train.reselect import Reselection, check_criterion
 
 _LATER = {
-    "train": ("balance", "folds", "head_start", "head_warmup", "reselect", "reselect_share"),
+    "train": ("balance", "compile", "folds", "head_start", "head_warmup", "reselect", "reselect_share"),
     "select": ("parameters",),
 }
 """Options that leave no mark at their default: a patch that knows nothing of them keeps its bytes."""
@@ -196,21 +198,22 @@ def learn(
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
         about = hashes if known is None else {**hashes, "known": [asdict(monitor) for monitor in known]}
         state, rates = Checkpoint(folder, key_of(job, about)), _rates(model, job, config)
-        trained = train(
-            model,
-            feed,
-            rates,
-            settings,
-            state,
-            restraint=restraint,
-            reselection=reselection,
-            log=log,
-            progress=progress,
-            classes=drawn_by(job),
-            known=known,
-            watch=watch,
-            fitted=is_fitted(job, model) and known is None and config.train.folds is None,
-        )
+        with compiled(_training_layers(job, model)) if settings.compile else nullcontext():
+            trained = train(
+                model,
+                feed,
+                rates,
+                settings,
+                state,
+                restraint=restraint,
+                reselection=reselection,
+                log=log,
+                progress=progress,
+                classes=drawn_by(job),
+                known=known,
+                watch=watch,
+                fitted=is_fitted(job, model) and known is None and config.train.folds is None,
+            )
         selected = None
         if reselection is not None:
             selected = reselection.selection()
@@ -244,6 +247,18 @@ def _feed(job: Job, held: Held, progress: Progress) -> Feed:
 def _below(model: nn.Module, feed: Rows) -> frozenset[str]:
     """Parameters that are done before what the feed's cache keeps, or would keep."""
     return owned(model, feed.cut.before) if isinstance(feed, Prefixed | Resting) else frozenset()
+
+
+def _training_layers(job: Job, model: nn.Module) -> list[nn.Module]:
+    """Layers of the model's stack from the lowest that trains up; all of them where what stands below trains too."""
+    layers = list(next(iter(stacks(model).values()), ()))
+    inside = {id(p) for layer in layers for p in layer.parameters()} | {
+        id(model.get_parameter(name)) for name in job.task.head(model)
+    }
+    if any(p.requires_grad and id(p) not in inside for p in model.parameters()):
+        return layers
+    training = (place for place, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters()))
+    return layers[next(training, len(layers)) :]
 
 
 def _looks_back(settings: RegularizeConfig) -> bool:
