@@ -29,6 +29,9 @@ from development import GENERATION, SETTINGS, drawn
 from methods import Row, merged
 from zogan.environment import environment
 
+SAME_BASE = 1e-2
+"""Nats by which the loss of one base may differ from device to device."""
+
 
 @dataclass
 class Study:
@@ -129,9 +132,21 @@ class Study:
         found = [(self.kept[key], point) for key in keys for point in self.kept[key]["points"]]
         return min(found, key=lambda pair: list(pair[1]["validation"]))
 
+    def refuse_several_bases(self, setting: str, seed: int) -> None:
+        """What two machines converted may differ, and with it every loss: the base's own on unrelated text tells."""
+        found = {
+            variant: cell["after"]["unrelated_before"]
+            for variant in self.variants
+            if "after" in (cell := self.kept.get(self.key(setting, variant, seed), {}))
+        }
+        if found and max(found.values()) - min(found.values()) > SAME_BASE:
+            raise SystemExit(f"{setting}, seed {seed}: these cells were measured on bases that differ: {found}")
+
     def figures(self, setting: str, seeds: int) -> dict[str, dict[int, float]]:
         """By method and seed: the figure on the held-out rows, at the epoch and rate that are best on validation."""
         found: dict[str, dict[int, float]] = {method: {} for method in self.methods}
+        for seed in range(seeds):
+            self.refuse_several_bases(setting, seed)
         for method, by_seed in found.items():
             for seed in range(seeds):
                 if pair := self.best(setting, method, seed):
