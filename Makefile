@@ -36,6 +36,7 @@ CURVES = $(BIN)/python benchmarks/curves.py --data $(DATA)
 bench: $(VENV)/.run ## print a table for each claim; DATA=FOLDER holds banking77/ and e2e-cleaned/
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/compiling.py
 	$(BIN)/python benchmarks/intervals.py
 	$(BIN)/python benchmarks/doubling.py
 	$(BIN)/python benchmarks/patterns.py

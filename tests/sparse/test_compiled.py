@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -10,19 +9,17 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from compiler import needs_compiler
 from zogan.errors import ConfigError
 from zogan.models.cut import stacks
 from zogan.sparse.compiled import compiled
 from zogan.sparse.layer import Sparse, is_matrix, make_sparse
-
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 
 
 @pytest.fixture
 def model() -> Iterator[LlamaForCausalLM]:
     """Three layers, of which the upper two train a few weights, as many more in each matrix as in the one before."""
     torch._dynamo.reset()
-    torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=50,
         hidden_size=16,
@@ -32,12 +29,14 @@ def model() -> Iterator[LlamaForCausalLM]:
         num_key_value_heads=1,
         use_cache=False,
     )
-    model = LlamaForCausalLM(config)
-    model.requires_grad_(False).train()
-    matrices = [module for layer in upper(model) for module in layer.modules() if is_matrix(module)]
-    for place, module in enumerate(matrices):
-        numbers = torch.randperm(module.get_parameter("weight").numel())
-        make_sparse(module, numbers[: 10 + 3 * place].sort().values)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LlamaForCausalLM(config)
+        model.requires_grad_(False).train()
+        matrices = [module for layer in upper(model) for module in layer.modules() if is_matrix(module)]
+        for place, module in enumerate(matrices):
+            numbers = torch.randperm(module.get_parameter("weight").numel())
+            make_sparse(module, numbers[: 10 + 3 * place].sort().values)
     yield model
     torch._dynamo.reset()
 

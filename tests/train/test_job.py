@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import data
+from compiler import needs_compiler
 from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError, IntegrityError
@@ -205,7 +205,7 @@ def test_a_patch_names_the_one_in_whose_folder_it_was_tuned(make: MakeJob, tmp_p
     assert (second.meta.parent, second.meta.base.whole == first.meta.base.whole) == (first.digest, False)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@needs_compiler
 def test_compiled_layers_train_the_same_weights_to_nearly_the_same_values(make: MakeJob) -> None:
     eager = tune(make("generation"))
     found = tune(make("generation", train={"compile": True}))

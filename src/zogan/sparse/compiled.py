@@ -44,7 +44,7 @@ def compiled(layers: Iterable[nn.Module]) -> Iterator[None]:
     for module in mixed:
         number = next(_NUMBERS)
         _LAYERS[number] = module
-        module.__dict__[KEY] = torch.tensor(number)
+        vars(module)[KEY] = torch.tensor(number)
     before = [vars(layer).get("forward") for layer in layers]
     try:
         with warnings.catch_warnings():
@@ -63,7 +63,7 @@ def compiled(layers: Iterable[nn.Module]) -> Iterator[None]:
                 vars(layer)["forward"] = own
         for module in mixed:
             for name in (KEY, VALUES):
-                module.__dict__.pop(name, None)
+                vars(module).pop(name, None)
 
 
 def _forward(layer: nn.Module) -> Callable[..., Any]:

@@ -80,7 +80,7 @@ class Sparse(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # The pattern follows from the rest.
-        return {key: value for key, value in self.__dict__.items() if key not in ("_pattern", KEY, VALUES)}
+        return {key: value for key, value in self.__dict__.items() if key != "_pattern"}
 
 
 def kernel_of(module: nn.Module) -> Kernel | None:

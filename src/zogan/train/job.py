@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -198,7 +198,7 @@ def learn(
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
         about = hashes if known is None else {**hashes, "known": [asdict(monitor) for monitor in known]}
         state, rates = Checkpoint(folder, key_of(job, about)), _rates(model, job, config)
-        with compiled(_training_layers(job, model)) if settings.compile else nullcontext():
+        with compiled(_running(model, feed)) if settings.compile else nullcontext():
             trained = train(
                 model,
                 feed,
@@ -249,16 +249,11 @@ def _below(model: nn.Module, feed: Rows) -> frozenset[str]:
     return owned(model, feed.cut.before) if isinstance(feed, Prefixed | Resting) else frozenset()
 
 
-def _training_layers(job: Job, model: nn.Module) -> list[nn.Module]:
-    """Layers of the model's stack from the lowest that trains up; all of them where what stands below trains too."""
-    layers = list(next(iter(stacks(model).values()), ()))
-    inside = {id(p) for layer in layers for p in layer.parameters()} | {
-        id(model.get_parameter(name)) for name in job.task.head(model)
-    }
-    if any(p.requires_grad and id(p) not in inside for p in model.parameters()):
-        return layers
-    training = (place for place, layer in enumerate(layers) if any(p.requires_grad for p in layer.parameters()))
-    return layers[next(training, len(layers)) :]
+def _running(model: nn.Module, feed: Feed) -> Iterable[nn.Module]:
+    """Layers of the model's stack that run in each step; none where the head alone does."""
+    if isinstance(feed, Prefixed | Resting):
+        return feed.cut.layers[feed.cut.index :]
+    return next(iter(stacks(model).values()), ()) if isinstance(feed, Rows) else ()
 
 
 def _looks_back(settings: RegularizeConfig) -> bool:
