@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 import gguf
 import pytest
@@ -141,6 +142,24 @@ def test_a_conversion_keeps_every_tensor_and_the_tokenizer(
     said = "".join(file.read_text() for file in base.folder.glob("*config.json"))
     for trace in ("quantization", "gguf", str(tmp_path), "is_local"):
         assert trace not in said
+
+
+def test_special_tokens_are_those_that_the_file_names(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers 5.17 reads a file whose end token is the third as one whose end token is the second."""
+    read = AutoTokenizer.from_pretrained
+
+    def misread(folder: str, **options: Any) -> Any:
+        tokenizer = read(folder, **options)
+        if "gguf_file" in options:
+            tokenizer.eos_token, tokenizer.pad_token = "<|start|>", None
+        return tokenizer
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", misread)
+    tokenizer = load_tokenizer(open_base(str(source), cache=tmp_path))
+    assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|end|>", "<|pad|>")
+    assert tokenizer.eos_token_id in tokenizer.all_special_ids
 
 
 def test_once_for_all_and_for_each_name_of_the_file(tmp_path: Path, source: Path) -> None:

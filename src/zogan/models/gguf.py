@@ -22,7 +22,10 @@ from zogan.models.load import quiet, save_folder
 from zogan.progress import Progress
 from zogan.weights import headers, read_tensor
 
-_FORMAT = 1  # a higher one makes every file convert again
+_FORMAT = 2  # a higher one makes every file convert again
+_SPECIAL = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+"""transformers' name of a special token, and GGUF's."""
+
 _PROBE = "Hello, wörld! 12345  two spaces\n\n\tdef f(x): return x  # 象嵌 🙂"
 
 
@@ -112,12 +115,27 @@ def _convert(file: Path, folder: Path) -> None:
                 where=str(file),
                 todo="Give the model's own transformers folder instead",
             ) from None
+        _mark_special(tokenizer, file)
         save_folder(model, tokenizer, folder)
     with quiet():
         _verify(model, tokenizer, folder)
     for path in folder.iterdir():
         sync(path)
     sync(folder)
+
+
+def _mark_special(tokenizer: Any, file: Path) -> None:
+    """Give the tokenizer the special tokens that the file names: some versions of transformers take others instead,
+    and with another end token answers never end and training learns what stands after them."""
+    import gguf
+
+    fields = gguf.GGUFReader(file).fields
+    for name, named in _SPECIAL.items():
+        if (field := fields.get(f"tokenizer.ggml.{named}_token_id")) is None:
+            continue
+        index = int(field.contents())
+        if getattr(tokenizer, f"{name}_token_id") != index:
+            setattr(tokenizer, f"{name}_token", tokenizer.convert_ids_to_tokens(index))
 
 
 def _verify(model: nn.Module, tokenizer: Any, folder: Path) -> None:
