@@ -145,7 +145,6 @@ def test_a_second_stage_is_asked_of_sparse_alone(path: Path) -> None:
     ("keys", "told"),
     [
         ({"adapters": {"two_stage": "auto"}, "train": {"folds": 3}}, "adapters.two_stage decides by validation rows"),
-        ({"regularize": {"interpolate": 4}, "train": {"folds": 3}}, "regularize.interpolate decides by validation"),
         ({"regularize": {"r_drop": 1.0}, "train": {"balance": "weights"}}, "weighs all rows alike"),
     ],
 )

@@ -266,7 +266,7 @@ class TrainConfig(Section):
 
 
 class RegularizeConfig(Section):
-    """What holds training back toward the base; off unless set, but for R-Drop on few rows. See docs/methods.md."""
+    """What holds training back toward the base; off unless set, but for a task's own. See docs/methods.md."""
 
     decay: Annotated[float, Field(ge=0)] = Field(
         0.0, description="L2-SP: after each step values go this times the rate of the way back to the old ones"
@@ -291,10 +291,11 @@ class RegularizeConfig(Section):
     average: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="share of the steps, the last ones, over which values are averaged, 0 to 1"
     )
-    interpolate: Annotated[int, Field(ge=1)] | None = Field(
+    interpolate: Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="parts that the way from old to new values is cut into after training; the point that validates "
-        "best is kept, also one part beyond the new",
+        "best is kept, also one part beyond the new; where absent 4 for a generation by method sparse "
+        "without train.folds, and else 0: none",
     )
 
     @property
@@ -306,7 +307,7 @@ class RegularizeConfig(Section):
     def points(self) -> tuple[float, ...]:
         """Places to validate on the way from the old values, 0, to the new, 1, and one part beyond."""
         parts = self.interpolate
-        return () if parts is None else tuple(place / parts for place in range(parts + 2))
+        return tuple(place / parts for place in range(parts + 2)) if parts else ()
 
 
 class LoraConfig(Section):
@@ -722,6 +723,10 @@ R_DROP, FEW_ROWS = 2.0, 600
 """Weight of R-Drop where the configuration gives none, and on how many training rows at most: with few it pays, and the
 second pass that it takes is a matter of a minute or two."""
 
+INTERPOLATE = 4
+"""Parts of the way from old to new values after a generation's training, where the configuration gives none. The rate
+that learns a text within an epoch or two goes too far where answers are short."""
+
 GENERATION_RATE, GENERATION_RATES = 0.0015, {"relative": 0.015, "random": 0.0125}
 """Learning rate of the chosen weights for generation, by criterion, where the configuration gives none.
 
@@ -822,6 +827,9 @@ class Config(Section):
             free = self.budget.time is None and self.budget.memory is None and train.balance != "weights"
             few = self.task == "classification" and self.method == "sparse" and rows <= FEW_ROWS
             regularize = regularize.model_copy(update={"r_drop": R_DROP if few and free and dropout else 0.0})
+        text = (self.task, self.method) == ("generation", "sparse")
+        if regularize.interpolate is None and text and train.folds is None:
+            regularize = regularize.model_copy(update={"interpolate": INTERPOLATE})
         return self.model_copy(update={"train": train, "regularize": regularize})
 
     def in_full(self) -> Config:
@@ -921,12 +929,10 @@ class Config(Section):
     def _folds_are_the_validation(self) -> Config:
         if self.train.folds is not None and self.data.validation is not None:
             raise ValueError("train.folds is for where there is no validation file: leave it out, or data.validation")
-        for key, asked in (
-            ("adapters.two_stage", self.second_stage),
-            ("regularize.interpolate", self.regularize.interpolate is not None),
-        ):
-            if self.train.folds is not None and asked:
-                raise ValueError(f"{key} decides by validation rows, and train.folds leaves none: set one of them")
+        if self.train.folds is not None and self.second_stage:
+            raise ValueError(
+                "adapters.two_stage decides by validation rows, and train.folds leaves none: set one of them"
+            )
         return self
 
 

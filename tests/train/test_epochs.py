@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zogan.train.epochs import choose
-from zogan.train.loop import Epoch
+from zogan.train.loop import Epoch, Known
+from zogan.train.regularize import Point
 
 
 def fold(*scores: float) -> tuple[Epoch, ...]:
@@ -36,6 +37,21 @@ def test_where_the_first_figures_are_equal_the_next_decides_the_best_and_the_ear
     first, second = Epoch(1, 1.0, 0.7, (0.2, 0.7), True, 0.1), Epoch(2, 1.0, 0.6, (0.2, 0.6), True, 0.2)
     found = choose([(first, second)] * 2)
     assert (found.best, found.epochs) == (2, 1)
+
+
+def test_of_the_points_on_the_way_to_the_chosen_epoch_the_one_with_the_best_mean_is_taken() -> None:
+    def points(*scores: float) -> tuple[Point, ...]:
+        return tuple(Point(place / 2, score * 2, (score,)) for place, score in enumerate(scores))
+
+    # Of the second epoch, which is chosen; those of the first would say otherwise.
+    around = [(points(0.1, 0.9, 0.9), points(0.5, 0.2, 0.4)), (points(0.1, 0.9, 0.9), points(0.5, 0.4, 0.3))]
+    found = choose([fold(0.6, 0.3), fold(0.6, 0.3)], around)
+    assert [point.validation_score[0] for point in found.points] == pytest.approx([0.5, 0.3, 0.35])
+    assert [point.validation_loss for point in found.points] == pytest.approx([1.0, 0.6, 0.7])
+    assert [(point.share, point.best) for point in found.points] == [(0.0, False), (0.5, True), (1.0, False)]
+    assert found.known == Known(found.means, found.points)
+    assert found.as_json()["points"][1]["share"] == 0.5
+    assert choose([fold(0.6, 0.3), fold(0.6, 0.3)]).points == ()
 
 
 @given(st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=2, max_size=6))

@@ -44,7 +44,12 @@ class Told(Silent):
 
 
 def open_with(
-    folder: Path, task: Task = "classification", method: str = "sparse", layers: int = 2, **train: Any
+    folder: Path,
+    task: Task = "classification",
+    method: str = "sparse",
+    layers: int = 2,
+    interpolate: int | None = None,
+    **train: Any,
 ) -> Job:
     if not (folder / "base").exists():
         (tiny_encoder if task == "classification" else tiny_decoder)(folder / "base", layers=layers, width=16)
@@ -56,7 +61,7 @@ def open_with(
         method=method,
         budget={"density": 0.05, "depth": 1} if method == "sparse" else {},
         select={"batches": 2},
-        regularize={"r_drop": 0.0},
+        regularize={"r_drop": 0.0, "interpolate": interpolate},
         lora={"rank": 2},
         train={"epochs": EPOCHS, "batch_size": 8, "rate": 0.01, "folds": FOLDS, "checkpoint_seconds": 0.0, **train},
     )
@@ -90,6 +95,30 @@ def test_all_rows_train_for_as_many_epochs_as_the_folds_say(tmp_path: Path) -> N
     assert any(note.startswith("3 folds: ") for note in listener.notes)
 
 
+def test_folds_say_how_far_from_the_old_values_the_last_run_goes(tmp_path: Path) -> None:
+    whole, listener, log = tune(open_with(tmp_path, "generation")), Told(), tmp_path / "metrics.jsonl"
+    tuned = tune(open_with(tmp_path, "generation", interpolate=2), log=log, progress=listener)
+    assert tuned.folds is not None
+    assert tuned.interpolation == tuned.folds.points
+    assert [point.share for point in tuned.interpolation] == [0.0, 0.5, 1.0, 1.5]
+    share = next(point.share for point in tuned.interpolation if point.best)
+    assert share not in (0, 1), "it shows nothing here"
+    assert any(f"{share:.0%} of the way" in note for note in listener.notes)
+    assert [line["share"] for line in lines(log) if line["kind"] == "interpolation"] == [0.0, 0.5, 1.0, 1.5]
+    for name, change in whole.patch.changes.items():
+        expected = change.old + share * (change.new - change.old)
+        torch.testing.assert_close(tuned.patch.changes[name].new, expected, rtol=0, atol=1e-6)
+
+
+def test_each_point_is_the_mean_of_what_the_folds_validate_there(tmp_path: Path) -> None:
+    job = open_with(tmp_path, interpolate=2)
+    folded = tune(job).folds
+    assert folded is not None
+    ends = {point.share: point for point in folded.points}
+    assert ends[1.0].validation_score == folded.means[folded.epochs - 1].score
+    assert len({point.validation_loss for point in folded.points}) == len(folded.points)
+
+
 def test_the_prefix_cache_is_computed_once_for_all(tmp_path: Path) -> None:
     listener = Told()
     tune(open_with(tmp_path), progress=listener)
@@ -114,19 +143,19 @@ def test_a_part_has_the_rows_and_states_of_the_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "method", "run", "step"),
+    ("task", "method", "interpolate", "run", "step"),
     [
-        ("classification", "sparse", 1, 2),
-        ("classification", "sparse", 3, 4),
-        ("classification", "sparse", FOLDS + 1, 2),
-        ("classification", "head", 2, 1),
-        ("generation", "lora", 2, 5),
+        ("classification", "sparse", None, 1, 2),
+        ("classification", "sparse", 2, 3, 6),
+        ("classification", "sparse", 2, FOLDS + 1, 2),
+        ("classification", "head", None, 2, 1),
+        ("generation", "lora", 2, 2, 5),
     ],
 )
 def test_a_killed_run_gives_the_same_patch_and_finished_folds_are_not_run_again(
-    tmp_path: Path, task: Task, method: str, run: int, step: int
+    tmp_path: Path, task: Task, method: str, interpolate: int | None, run: int, step: int
 ) -> None:
-    job, state = open_with(tmp_path, task, method), tmp_path / "state"
+    job, state = open_with(tmp_path, task, method, interpolate=interpolate), tmp_path / "state"
     whole = tune(job, log=tmp_path / "whole.jsonl")
     with pytest.raises(KeyboardInterrupt):
         tune(job, checkpoint=state, log=tmp_path / "killed.jsonl", progress=Told(run, step))
@@ -161,6 +190,7 @@ def test_an_estimate_counts_the_folds(tmp_path: Path) -> None:
     assert with_folds.training.targets == FOLDS * 30 * EPOCHS
     assert with_folds.validation.targets == 30 * EPOCHS
     assert with_folds.cache.targets == 30
+    assert volumes_of(open_with(tmp_path, interpolate=2)).validation.targets == 30 * EPOCHS * (1 + 4)
 
 
 def test_what_cannot_be_folded_is_refused(tmp_path: Path) -> None:

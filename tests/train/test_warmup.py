@@ -25,6 +25,7 @@ from zogan.train import tune
 from zogan.train.depth import selection_for, selection_reads
 from zogan.train.head import begin
 from zogan.train.job import config_digest, tune_job
+from zogan.train.loop import Known
 
 MakeJob = Callable[..., Job]
 ROWS, BATCH = 24, 8
@@ -86,7 +87,7 @@ def test_it_is_the_loops_training_of_a_head_alone(make: MakeJob, train: dict[str
     """The loop, on a head alone, told that each epoch is better than the one before."""
     smoothed = {"regularize": {"label_smoothing": 0.1}}
     alone = make(method="head", train={**train, "epochs": 3}, **smoothed)
-    better = [Monitor(0.0, (-float(epoch),)) for epoch in range(3)]
+    better = Known(tuple(Monitor(0.0, (-float(epoch),)) for epoch in range(3)))
     whole = tune_job(alone, None, checkpoint=None, log=None, progress=Silent(), known=better).patch.tensors
     head = begun(make(train={**train, "head_warmup": 3}, **smoothed)).head
     torch.testing.assert_close(head.weight.detach(), whole["head.weight"])

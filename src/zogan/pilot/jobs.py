@@ -34,7 +34,10 @@ def head_job(job: Job) -> Job | None:
 
 
 def full_job(job: Job) -> Job | None:
-    """Full fine-tuning on the same loop and rows, at its own rate, without R-Drop; None where it is not asked for."""
+    """Full fine-tuning on the same loop and rows, at its own rate, without R-Drop and interpolation.
+
+    None where it is not asked for.
+    """
     if job.config.protocol.against != "full":
         return None
     config = job.config
@@ -44,7 +47,7 @@ def full_job(job: Job) -> Job | None:
         "budget": BudgetConfig(memory=config.budget.memory),
         "lora": LoraConfig(),
         "adapters": AdaptersConfig(),
-        "regularize": config.regularize.model_copy(update={"r_drop": 0.0}),
+        "regularize": config.regularize.model_copy(update={"r_drop": 0.0, "interpolate": 0}),
     }
     return job.under(config.model_copy(update={"method": "full", "train": train, **others}))
 

@@ -116,6 +116,8 @@ def train_adapters(
         ZoganError: no gradient is left over though adapters are asked for, or one is not finite.
     """
     asked, chosen_values = job.config.adapters, {n: p for n, p in model.named_parameters() if p.requires_grad}
+    # What the first stage ended with: its best epoch's values, or a point on the way to them.
+    ended = {name: parameter.detach().clone() for name, parameter in chosen_values.items()}
     shares, beside = _shares(job, model, feed, settings, progress)
     if not any(shares.values()):
         if asked.two_stage == "always":
@@ -151,7 +153,8 @@ def train_adapters(
     tensors, about = adapters_of(model, job.config.lora)
     take_out(model)
     if not kept:
-        state.load_best(chosen_values)
+        for name, parameter in chosen_values.items():
+            parameter.data.copy_(ended[name])
     result = method.result(model)
     if kept:
         result = replace(result, adapters=tensors, adapter_config=about)

@@ -146,13 +146,14 @@ def volumes_of(job: Job) -> Volumes:
     # Of `train.folds` each holds a part of the rows out once: all of them in all, and the others train.
     fold_runs = train.folds or 0
     held_out: Split = "train" if fold_runs else "validation"
+    points = len(restraint.points) * (train.epochs if fold_runs else 1)
     return Volumes(
         selection=volume(job, "train", saliency_batches(job)).times(1 + fold_runs),
         cache=sum((volume(job, split, ordered(some, at_once)) for split, some in lengths.items()), Volume()),
         training=plain if restraint.passes == 1 else trained(restraint.passes),
         plain=plain,
         validation=volume(job, held_out, ordered(lengths[held_out], batch_size(job.config.evaluate))).times(
-            train.epochs + len(restraint.points)
+            train.epochs + points
         ),
     )
 

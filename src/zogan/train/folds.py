@@ -1,4 +1,4 @@
-"""Few rows: folds of them choose the number of epochs, then all of them are trained on."""
+"""Few rows: folds of them choose the number of epochs and how far to go, then all of them are trained on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import shutil
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from zogan.tasks.job import Job
 from zogan.train.depth import at_depth, selection_for
 from zogan.train.epochs import Folded, choose
 from zogan.train.job import Tuned, config_digest, key_of, learn, tune_job
-from zogan.train.loop import Epoch
+from zogan.train.loop import Epoch, epoch_of, point_of
+from zogan.train.regularize import Point, best_of
 
 ALL = "all"
 """Folder of the last run's checkpoint, on all rows."""
@@ -33,7 +34,8 @@ def tune_by_folds(
 
     A fold's weights are chosen on its own training rows, at the depth of the selection for all of them, so that no row
     has a part in what it is held out from. The last run has the schedule of the folds' and stops where they say. A fold
-    that is through is not run again after a kill.
+    that is through is not run again after a kill. Where `regularize.interpolate` asks for points between old and new
+    values, the folds say which of them the last run ends at.
 
     Args:
         job: base, rows and task, with `train.folds`; no row stands in validation.
@@ -56,17 +58,16 @@ def tune_by_folds(
     parts = folds(job.splits.train, number, seed=job.config.data.seed, where="train.folds")
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
-        through: list[tuple[Epoch, ...]] = []
+        through: list[_Fold] = []
         seconds = 0.0
         for place, held_out in enumerate(parts, 1):
             progress.note(f"fold {place} of {number}: {len(held_out):,} rows are held out")
-            epochs, before = _fold(each.holding_out(held_out), folder / f"fold-{place}", progress)
-            through.append(epochs)
-            seconds += before
-        folded = choose(through)
+            through.append(_fold(each.holding_out(held_out), folder / f"fold-{place}", progress))
+            seconds += through[-1].seconds_before
+        looked = bool(job.config.regularize.points)
+        folded = choose([fold.epochs for fold in through], [fold.around for fold in through] if looked else ())
         progress.note(_sentence(folded))
-        known = folded.means[: folded.epochs]
-        tuned = tune_job(job, selection, checkpoint=folder / ALL, log=log, progress=progress, known=known)
+        tuned = tune_job(job, selection, checkpoint=folder / ALL, log=log, progress=progress, known=folded.known)
     if log is not None and PartialState().is_main_process:
         _write(log, folded)
     return replace(tuned, folds=folded, seconds_before=tuned.seconds_before + seconds)
@@ -78,33 +79,51 @@ def _all_epochs(job: Job) -> Job:
     return job.under(job.config.model_copy(update={"train": train}))
 
 
-def _fold(job: Job, folder: Path, progress: Progress) -> tuple[tuple[Epoch, ...], float]:
-    """The figures of a fold's epochs, and the seconds that runs before this one have spent on it."""
+@dataclass(frozen=True)
+class _Fold:
+    """A fold that is through.
+
+    Attributes:
+        epochs: their figures.
+        around: of each the points between old values and its own, where they were asked for.
+        seconds_before: that runs before this one have spent on it.
+    """
+
+    epochs: tuple[Epoch, ...]
+    around: tuple[tuple[Point, ...], ...]
+    seconds_before: float
+
+
+def _fold(job: Job, folder: Path, progress: Progress) -> _Fold:
     file = folder.with_suffix(".json")
     key = key_of(job, {"config": config_digest(job.config), "data": job.splits.digest})
     if (kept := _read(file, key)) is not None:
         return kept
-    trained = learn(job, None, checkpoint=folder, log=None, progress=progress).trained
+    looked = bool(job.config.regularize.points)
+    trained = learn(job, None, checkpoint=folder, log=None, progress=progress, around=looked).trained
     if PartialState().is_main_process:
-        tree = {"key": key, "epochs": [asdict(epoch) for epoch in trained.epochs]}
+        tree = {
+            "key": key,
+            "epochs": [asdict(epoch) for epoch in trained.epochs],
+            "around": [[asdict(point) for point in epoch] for epoch in trained.around],
+        }
         partial = file.with_name(file.name + ".partial")
         partial.write_text(json.dumps(tree), encoding="utf-8")
         partial.replace(file)
         shutil.rmtree(folder, ignore_errors=True)
-    return trained.epochs, trained.seconds_before
+    return _Fold(trained.epochs, trained.around, trained.seconds_before)
 
 
-def _read(file: Path, key: str) -> tuple[tuple[Epoch, ...], float] | None:
+def _read(file: Path, key: str) -> _Fold | None:
     if not file.is_file():
         return None
     try:
         tree: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if tree["key"] != key:
             return None
-        epochs = tuple(
-            Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])}) for kept in tree["epochs"]
-        )
-        return epochs, epochs[-1].seconds
+        epochs = tuple(epoch_of(kept) for kept in tree["epochs"])
+        around = tuple(tuple(point_of(kept) for kept in epoch) for epoch in tree["around"])
+        return _Fold(epochs, around, epochs[-1].seconds)
     except (ValueError, TypeError, LookupError) as error:
         what = f"cannot be read: {error}"
         raise IntegrityError(what, where=str(file), todo="Delete it: the fold is run again") from None
@@ -112,9 +131,11 @@ def _read(file: Path, key: str) -> tuple[tuple[Epoch, ...], float] | None:
 
 def _sentence(folded: Folded) -> str:
     best, chosen = folded.means[folded.best - 1], folded.means[folded.epochs - 1]
+    way = f", {best_of(folded.points).share:.0%} of the way to their values" if folded.points else ""
     return (
-        f"{len(folded.folds)} folds: {_epochs(folded.epochs)} on all rows (validation {chosen.loss:.4f} in the mean). "
-        f"The best mean score is after {folded.best} ({best.loss:.4f}); the earliest within its standard error is taken"
+        f"{len(folded.folds)} folds: {_epochs(folded.epochs)} on all rows{way} (validation {chosen.loss:.4f} in the "
+        f"mean). The best mean score is after {folded.best} ({best.loss:.4f}); the earliest within its standard error "
+        "is taken"
     )
 
 

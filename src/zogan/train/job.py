@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -27,7 +27,6 @@ from zogan.tasks.classification import Classification
 from zogan.tasks.generation import Generation
 from zogan.tasks.inference import to_device
 from zogan.tasks.job import Job
-from zogan.tasks.task import Monitor
 from zogan.train.adapters import Second, train_adapters
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.depth import at_depth, chosen
@@ -35,7 +34,7 @@ from zogan.train.epochs import Folded
 from zogan.train.feed import Features, Rows
 from zogan.train.head import begin, is_fitted
 from zogan.train.held import Held, hold
-from zogan.train.loop import Epoch, Feed, Trained, Watch, train
+from zogan.train.loop import Epoch, Feed, Known, Trained, Watch, train
 from zogan.train.methods import Result, method_for, require_peft
 from zogan.train.need import splits_of, to_tune
 from zogan.train.packing import check_packing
@@ -107,7 +106,7 @@ def tune_job(
     checkpoint: Path | None,
     log: Path | None,
     progress: Progress,
-    known: Sequence[Monitor] | None = None,
+    known: Known | None = None,
     watch: Watch | None = None,
 ) -> Tuned:
     """Train the job's method once, and capture the patch; see `zogan.tune`, and `learn` for `known`."""
@@ -146,8 +145,9 @@ def learn(
     checkpoint: Path | None,
     log: Path | None,
     progress: Progress,
-    known: Sequence[Monitor] | None = None,
+    known: Known | None = None,
     watch: Watch | None = None,
+    around: bool = False,
 ) -> Learnt:
     """Train the job's method.
 
@@ -157,8 +157,9 @@ def learn(
         checkpoint: folder for the state; none is kept where absent.
         log: file to which JSON lines are appended.
         progress: who is told how far it is.
-        known: validation figures from folds; see `zogan.train.loop.train`.
+        known: what folds have found out.
         watch: is given each epoch's figures; see `zogan.tune`.
+        around: whether to look between old and new values after each epoch; see `zogan.train.loop.train`.
     """
     config = job.config
     if config.second_stage:
@@ -196,7 +197,11 @@ def learn(
     hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
-        about = hashes if known is None else {**hashes, "known": [asdict(monitor) for monitor in known]}
+        about: dict[str, Any] = {**hashes}
+        if known is not None:
+            about["known"] = [asdict(monitor) for monitor in known.monitors]
+        if known is not None and known.points:
+            about["points"] = [asdict(point) for point in known.points]
         state, rates = Checkpoint(folder, key_of(job, about)), _rates(model, job, config)
         with compiled(_running(model, feed)) if settings.compile else nullcontext():
             trained = train(
@@ -213,6 +218,7 @@ def learn(
                 known=known,
                 watch=watch,
                 fitted=is_fitted(job, model) and known is None and config.train.folds is None,
+                around=around,
             )
         selected = None
         if reselection is not None:

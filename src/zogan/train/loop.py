@@ -25,7 +25,7 @@ from zogan.progress import Progress
 from zogan.tasks.task import Batch, Monitor
 from zogan.train.checkpoint import Checkpoint
 from zogan.train.feed import targets as targets_of
-from zogan.train.regularize import Point, Restrained, Restraint
+from zogan.train.regularize import Point, Restrained, Restraint, best_of
 from zogan.train.reselect import Reselection, refuse_several
 
 _SCHEDULES = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
@@ -83,6 +83,7 @@ class Trained:
         interpolation: points between old and new values that were validated afterwards, where that was asked for.
         log_bytes: of the log up to the last epoch.
         start: figures before the first step, where a fitted head was to be kept if no epoch is better.
+        around: of each epoch the points between old values and its own, where all epochs were to be looked around.
     """
 
     epochs: tuple[Epoch, ...]
@@ -90,6 +91,20 @@ class Trained:
     log_bytes: int
     interpolation: tuple[Point, ...] = ()
     start: Monitor | None = None
+    around: tuple[tuple[Point, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What folds have found out for a training on all rows.
+
+    Attributes:
+        monitors: validation figures of the first epochs, after the last of which training ends.
+        points: between old values and those of that epoch, one of them the best; empty where the new ones are taken.
+    """
+
+    monitors: tuple[Monitor, ...]
+    points: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,6 +138,7 @@ class _State:
     log_bytes: int = 0
     epochs: list[dict[str, Any]] = field(default_factory=list)
     start: dict[str, Any] | None = None
+    around: list[list[dict[str, Any]]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -137,8 +153,9 @@ class _Asked:
     restraint: Restraint
     reselection: Reselection | None
     classes: Sequence[int] | None
-    known: Sequence[Monitor] | None
+    known: Known | None
     fitted: bool
+    around: bool
 
 
 @dataclass(frozen=True)
@@ -164,9 +181,10 @@ def train(
     progress: Progress,
     part: Part = FIRST,
     classes: Sequence[int] | None = None,
-    known: Sequence[Monitor] | None = None,
+    known: Known | None = None,
     watch: Watch | None = None,
     fitted: bool = False,
+    around: bool = False,
 ) -> Trained:
     """Train what has `requires_grad`, stop early by the validation figure, and leave the best values in place.
 
@@ -185,10 +203,11 @@ def train(
         progress: who is told how far it is.
         part: which of a run's trainings it is, where there are several.
         classes: of each row, where batches are to hold them evenly.
-        known: validation figures of the first epochs, where folds gave them: they stand for the feed's own, and
-            training ends after the last of them, at the rate that it has by then.
+        known: what folds gave: their figures stand for the feed's own, and training ends after the last of them, at
+            the rate that it has by then.
         watch: is given each epoch, those before a checkpoint that is taken up too.
         fitted: what trains can be of use as it stands: it is validated too, and kept if no epoch is better.
+        around: the points that the restraint would try at the end are tried after each epoch, and none is taken.
 
     Raises:
         ZoganError: nothing to train, no rows, a loss that is not finite, or a re-selection on several processes.
@@ -202,7 +221,7 @@ def train(
     onto_device(model)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        asked = _Asked(model, trained, feed, rates, settings, restraint, reselection, classes, known, fitted)
+        asked = _Asked(model, trained, feed, rates, settings, restraint, reselection, classes, known, fitted, around)
         return _train(accelerator, asked, checkpoint, _Told(log, progress, part, watch))
 
 
@@ -231,13 +250,13 @@ def _train(accelerator: Accelerator, asked: _Asked, checkpoint: Checkpoint, told
     state = _resume(checkpoint, trained, plain, schedule, restrained, reselection)
     state = state or _State(log_bytes=told.part.log_bytes)
     seconds_before = state.seconds
-    last, patience = (settings.epochs, settings.patience) if known is None else (len(known), None)
+    last, patience = (settings.epochs, settings.patience) if known is None else (len(known.monitors), None)
     # What follows a training that is through is another's.
     if told.log is not None and not _through(state, last, patience):
         cut(told.log, state.log_bytes)
     if told.watch is not None:
         for kept in state.epochs:
-            told.watch(_epoch(kept))
+            told.watch(epoch_of(kept))
     progress.start(told.part.stage, total)
     clock = saved = time.perf_counter()
     if asked.fitted and state.step == 0:
@@ -288,7 +307,10 @@ def _train(accelerator: Accelerator, asked: _Asked, checkpoint: Checkpoint, told
                 _save(checkpoint, trained, plain, schedule, restrained, reselection, state)
                 saved = now
         with restrained.validating():
-            monitor = feed.monitor(wrapped) if known is None else known[state.epoch]
+            monitor = feed.monitor(wrapped) if known is None else known.monitors[state.epoch]
+            if asked.around:
+                looked = restrained.look_around(lambda: feed.monitor(wrapped))
+                state.around.append([asdict(point) for point in looked])
             _finish_epoch(monitor, state, checkpoint, trained, reselection, accelerator)
         now = time.perf_counter()
         state.seconds, clock = state.seconds + now - clock, now
@@ -298,13 +320,18 @@ def _train(accelerator: Accelerator, asked: _Asked, checkpoint: Checkpoint, told
             _save(checkpoint, trained, plain, schedule, restrained, reselection, state)
             saved = now
         if told.watch is not None:
-            told.watch(_epoch(state.epochs[-1]))
+            told.watch(epoch_of(state.epochs[-1]))
     if accelerator.is_main_process:
         checkpoint.load_best(trained, reselection.place if reselection is not None else None)
     if reselection is not None:
         restrained.look_back(reselection.old())
     _share(trained)  # the others may not see the main process' files
-    points = restrained.finish(lambda: feed.monitor(wrapped))
+    points: tuple[Point, ...] = ()
+    if known is not None and known.points:
+        points = known.points
+        restrained.take(points)
+    elif known is None and not asked.around:
+        points = restrained.finish(lambda: feed.monitor(wrapped))
     if points:
         _share(trained)  # all of them take the main process' choice
         _write_points(told.log, accelerator, state, f"{prefix}interpolation", points)
@@ -315,7 +342,9 @@ def _train(accelerator: Accelerator, asked: _Asked, checkpoint: Checkpoint, told
         start = Monitor(state.start["validation_loss"], tuple(state.start["validation_score"]))
         if not any(kept["best"] for kept in state.epochs):
             progress.note("no epoch is better than what stood before the first step, which is kept")
-    return Trained(tuple(_epoch(kept) for kept in state.epochs), seconds_before, state.log_bytes, points, start)
+    epochs = tuple(epoch_of(kept) for kept in state.epochs)
+    around = tuple(tuple(point_of(kept) for kept in epoch) for epoch in state.around)
+    return Trained(epochs, seconds_before, state.log_bytes, points, start, around)
 
 
 def schedule_for(optimizer: torch.optim.Optimizer, settings: TrainConfig, steps: int) -> Any:
@@ -325,7 +354,13 @@ def schedule_for(optimizer: torch.optim.Optimizer, settings: TrainConfig, steps:
     )
 
 
-def _epoch(kept: Mapping[str, Any]) -> Epoch:
+def point_of(kept: Mapping[str, Any]) -> Point:
+    """A point from its JSON values."""
+    return Point(**{**kept, "validation_score": tuple(kept["validation_score"])})
+
+
+def epoch_of(kept: Mapping[str, Any]) -> Epoch:
+    """An epoch's figures from their JSON values."""
     return Epoch(**{**kept, "validation_score": tuple(kept["validation_score"])})
 
 
@@ -427,7 +462,7 @@ def _share(trained: Mapping[str, nn.Parameter]) -> None:
 
 
 def _choice(points: Sequence[Point]) -> str:
-    best = next(point for point in points if point.best)
+    best = best_of(points)
     return (
         f"of the way from the old to the new values {best.share:.0%} is kept, of {len(points)} points that were tried: "
         f"validation {best.validation_loss:.4f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zogan.config import RegularizeConfig
 from zogan.tasks.task import Monitor
 from zogan.train.regularize.average import Average
-from zogan.train.regularize.interpolate import Point, interpolate
+from zogan.train.regularize.interpolate import Point, best_of, go, interpolate, validated
 from zogan.train.regularize.mixout import mixout
 from zogan.train.regularize.pull import decay, threshold
 
@@ -86,6 +86,14 @@ class Restrained:
         """With the best values in place: look between them and the old ones, if that is asked for."""
         shares = self.settings.points
         return interpolate(self.trained, self.old, shares, monitor) if shares else ()
+
+    def look_around(self, monitor: Callable[[], Monitor]) -> tuple[Point, ...]:
+        """What `finish` would try, of the values in place, which stay there."""
+        return validated(self.trained, self.old, self.settings.points, monitor)
+
+    def take(self, points: Sequence[Point]) -> None:
+        """With the last values in place: go where others have found the best point."""
+        go(self.trained, self.old, best_of(points).share)
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
