@@ -89,7 +89,7 @@ def as_rows(found: Sequence[DialogueRow]) -> list[Row]:
 def generated(folder: Path, others: list[Row]) -> Row:
     """What SmolLM2's settings share; of the other rows some are written, as text unrelated to the task."""
     write(folder / "unrelated.jsonl", random.Random(0).sample(others, UNRELATED))
-    return {**generation(), "after": {"answers": ANSWERS, "unrelated": "unrelated.jsonl"}}
+    return {**generation(), "regularize": {}, "after": {"answers": ANSWERS, "unrelated": "unrelated.jsonl"}}
 
 
 def classification() -> Row:

@@ -68,6 +68,7 @@ def one(cell: Mapping[str, float]) -> None:
                 "select": {"criterion": "gradient"},
                 "budget": {"depth": int(cell["depth"]), "density": cell["density"]},
                 "train": {"epochs": 1, "batch_size": 4, "max_length": int(cell["length"]), "checkpoint_seconds": 1e9},
+                "regularize": {"interpolate": 0},
             },
             folder=folder,
         )

@@ -102,6 +102,7 @@ def configure(folder: Path, model: str, **budget: Any) -> Path:
         "budget": {"density": 0.005, **budget},
         "select": {"criterion": "gradient", "batches": 4},
         "train": {"epochs": 1, "batch_size": 2, "rate": 0.002, "max_length": 128},
+        "regularize": {"interpolate": 0},
         "evaluate": {"batch_size": 8, "answers": 0},
     }
     path.write_text(json.dumps(tree))

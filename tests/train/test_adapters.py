@@ -70,6 +70,7 @@ def make(tmp_path: Path) -> MakeJob:
             tiny(folder / "base", dtype=dtype, **{"layers": LAYERS, "width": 16, **(base or {})})
         splits = data.write_splits(folder, task, train=24, validation=9, test=6)  # type: ignore[arg-type]
         keys = {"budget": {"density": 0.05, "depth": depth}, "lora": {"rank": 2}, **keys}
+        keys = {"regularize": {"r_drop": 0.0, "interpolate": 0}, **keys}
         keys["adapters"] = {"two_stage": two_stage, "rate": 0.01, **(adapters or {})}
         keys["train"] = {"epochs": 2, "batch_size": 8, "rate": 0.01, **(train or {})}
         return open_job(data.make_config(folder, task, data=splits, **keys), cache=tmp_path / "cache")
@@ -136,10 +137,12 @@ def test_one_patch_holds_both(make: MakeJob, task: str, depth: Any) -> None:
 def test_auto_without_a_gain_is_never_byte_for_byte(
     make: MakeJob, judged: Callable[[float], None], tmp_path: Path, task: str
 ) -> None:
-    never = tune(make(task, "never"))
+    on_the_way = {"r_drop": 0.0, "interpolate": 2}
+    never = tune(make(task, "never", regularize=on_the_way))
     assert never.second is None
+    assert not never.interpolation[2].best, "it shows nothing here"
     judged(0.9)
-    dropped = tune(make(task, "auto"))
+    dropped = tune(make(task, "auto", regularize=on_the_way))
     assert dropped.second is not None
     assert not dropped.second.kept
     assert saved(dropped, tmp_path / "dropped") == saved(never, tmp_path / "never")
