@@ -68,6 +68,25 @@ def test_few_rows_pass_twice(tmp_path: Path, changes: dict[str, Any], rows: int,
         assert job.config.regularize.r_drop == (expected if dropout or asked else 0.0)
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"task": "generation"}, 4),
+        ({"task": "generation", "adapters": {"two_stage": "auto"}}, 4),
+        ({"task": "generation", "regularize": {"interpolate": 0}}, 0),
+        ({"task": "generation", "regularize": {"interpolate": 7}}, 7),
+        ({"task": "generation", "method": "lora"}, None),
+        ({"task": "generation", "method": "full"}, None),
+        ({"task": "generation", "train": {"folds": 3}}, None),
+        ({"task": "classification"}, None),
+    ],
+)
+def test_a_generation_looks_on_the_way_by_itself(tmp_path: Path, keys: dict[str, Any], expected: int | None) -> None:
+    config = data.make_config(tmp_path, **keys).for_data(labels=2, rows=50, dropout=True)
+    assert config.regularize.interpolate == expected
+    assert len(config.regularize.points) == (expected + 2 if expected else 0)
+
+
 def test_generation(tmp_path: Path) -> None:
     tiny_decoder(tmp_path / "base")
     config = data.make_config(tmp_path, "generation", data=data.write_splits(tmp_path, "generation"))

@@ -99,13 +99,16 @@ def test_depth_density_and_the_cache_are_paid_for(make: MakeJob) -> None:
 
 
 def test_two_passes_and_each_point_between_old_and_new_are_paid_for(make: MakeJob) -> None:
-    plain, twice, points = (volumes_of(make(regularize=keys)) for keys in ({}, {"r_drop": 1.0}, {"interpolate": 4}))
+    plain = volumes_of(make(regularize={"interpolate": 0}))
+    twice = volumes_of(make(regularize={"r_drop": 1.0, "interpolate": 0}))
+    points = volumes_of(make(regularize={"interpolate": 4}))
     assert twice.training.tokens == 2 * plain.training.tokens
     assert twice.training.batches == plain.training.batches
     assert (twice.selection, twice.cache, twice.validation) == (plain.selection, plain.cache, plain.validation)
     epochs = make().config.train.epochs
     assert points.validation.tokens * epochs == plain.validation.tokens * (epochs + 6)
     assert points.training == plain.training
+    assert volumes_of(make()) == points, "a generation has them by itself"
 
 
 def test_each_reselection_is_one_more_pass_of_the_selection(make: MakeJob) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import data
 from compiler import needs_compiler
+from ended import ended
 from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.errors import ConfigError, IntegrityError
@@ -140,7 +141,7 @@ def test_the_patch_is_what_was_trained(make: MakeJob, task: str, method: str, dt
     tuned = tune(job)
     model = patched(job, tuned.patch)
     found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
-    (best,) = [epoch for epoch in tuned.epochs if epoch.best][-1:]
+    best = ended(tuned)
     # A head alone was trained on features, batched otherwise than the whole model's rows.
     near = 1e-5 if method == "head" else 0.0
     assert found.score == pytest.approx(best.validation_score, rel=near, abs=0.0)
@@ -166,7 +167,7 @@ def test_activations_in_half_precision(make: MakeJob, task: str, method: str, dt
     job = make(task, method, dtype=dtype, train={"precision": "bf16"})
     tuned = tune(job)
     found = job.task.monitor(patched(job, tuned.patch), job.examples("validation"), job.config.evaluate.batch_size)
-    assert found.loss == pytest.approx([epoch.validation_loss for epoch in tuned.epochs if epoch.best][-1], rel=0.05)
+    assert found.loss == pytest.approx(ended(tuned).validation_loss, rel=0.05)
     assert all(
         tensor.dtype == torch.float32 for tensor in (*tuned.patch.tensors.values(), *tuned.patch.adapters.values())
     )
@@ -255,7 +256,7 @@ def test_any_pattern_trains_and_changes_no_more_than_its_share(make: MakeJob, ta
     chosen = {names[name]: flat for name, flat in selection.positions.items()}
     assert all(torch.isin(change.positions, chosen[name]).all() for name, change in tuned.patch.changes.items())
     found = job.task.monitor(patched(job, tuned.patch), job.examples("validation"), job.config.evaluate.batch_size)
-    assert found.loss == [epoch.validation_loss for epoch in tuned.epochs if epoch.best][-1]
+    assert found.loss == ended(tuned).validation_loss
 
 
 def test_a_selection_that_is_given_is_the_one_that_is_made(make: MakeJob, tmp_path: Path) -> None:
@@ -398,7 +399,7 @@ def test_vectors_and_embeddings_are_changes_of_the_base(make: MakeJob, tmp_path:
     # What was validated is what the patch makes.
     model = patched(job, patch)
     found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
-    (best,) = [epoch for epoch in tuned.epochs if epoch.best][-1:]
+    best = ended(tuned)
     assert found.loss == pytest.approx(best.validation_loss, rel=0.0, abs=0.0)
     before = state(job.task.model(seed=7, dtype=torch.float32))
     patch.revert(model, names)
@@ -413,7 +414,7 @@ def test_vectors_are_validated_as_the_patch_has_them(make: MakeJob, dtype: torch
     assert any(len(change.shape) == 1 for change in tuned.patch.changes.values())
     model = patched(job, tuned.patch)
     found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
-    (best,) = [epoch for epoch in tuned.epochs if epoch.best][-1:]
+    best = ended(tuned)
     assert found.loss == best.validation_loss
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import data
+from ended import ended
 from killed import Killed
 from tiny import tiny_decoder, tiny_encoder
 from zogan.config import Config
@@ -151,7 +152,7 @@ def test_the_patch_lists_what_changed_and_what_was_dropped_is_as_it_was(
     assert not differs & dropped
     # What was validated is what the patch makes.
     found = job.task.monitor(model, job.examples("validation"), job.config.evaluate.batch_size)
-    assert found.loss == [epoch.validation_loss for epoch in tuned.epochs if epoch.best][-1]
+    assert found.loss == ended(tuned).validation_loss
     tuned.patch.revert(model, job.task.tensor_names(model))
     for name, p in model.named_parameters():
         if name not in job.task.head(model):
