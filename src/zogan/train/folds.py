@@ -64,8 +64,7 @@ def tune_by_folds(
             progress.note(f"fold {place} of {number}: {len(held_out):,} rows are held out")
             through.append(_fold(each.holding_out(held_out), folder / f"fold-{place}", progress))
             seconds += through[-1].seconds_before
-        looked = bool(job.config.regularize.points)
-        folded = choose([fold.epochs for fold in through], [fold.around for fold in through] if looked else ())
+        folded = choose([fold.epochs for fold in through], [fold.around for fold in through])
         progress.note(_sentence(folded))
         tuned = tune_job(job, selection, checkpoint=folder / ALL, log=log, progress=progress, known=folded.known)
     if log is not None and PartialState().is_main_process:
@@ -99,8 +98,7 @@ def _fold(job: Job, folder: Path, progress: Progress) -> _Fold:
     key = key_of(job, {"config": config_digest(job.config), "data": job.splits.digest})
     if (kept := _read(file, key)) is not None:
         return kept
-    looked = bool(job.config.regularize.points)
-    trained = learn(job, None, checkpoint=folder, log=None, progress=progress, around=looked).trained
+    trained = learn(job, None, checkpoint=folder, log=None, progress=progress, around=True).trained
     if PartialState().is_main_process:
         tree = {
             "key": key,

@@ -197,11 +197,7 @@ def learn(
     hashes = _hashes(config, job, selection)
     with ExitStack() as stack:
         folder = checkpoint or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="zogan-")))
-        about: dict[str, Any] = {**hashes}
-        if known is not None:
-            about["known"] = [asdict(monitor) for monitor in known.monitors]
-        if known is not None and known.points:
-            about["points"] = [asdict(point) for point in known.points]
+        about = hashes if known is None else {**hashes, "known": asdict(known)}
         state, rates = Checkpoint(folder, key_of(job, about)), _rates(model, job, config)
         with compiled(_running(model, feed)) if settings.compile else nullcontext():
             trained = train(

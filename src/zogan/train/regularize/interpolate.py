@@ -82,7 +82,7 @@ def best_of(points: Sequence[Point]) -> Point:
 
 def go(trained: Mapping[str, nn.Parameter], old: Mapping[str, Tensor], share: float) -> None:
     """From the new values, which are in place, to a share of the way to them."""
-    _put(trained, old, {name: trained[name].detach().clone() for name in old}, share)
+    _put(trained, old, {name: trained[name].detach() for name in old}, share)
 
 
 def _put(

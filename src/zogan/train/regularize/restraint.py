@@ -89,7 +89,8 @@ class Restrained:
 
     def look_around(self, monitor: Callable[[], Monitor]) -> tuple[Point, ...]:
         """What `finish` would try, of the values in place, which stay there."""
-        return validated(self.trained, self.old, self.settings.points, monitor)
+        shares = self.settings.points
+        return validated(self.trained, self.old, shares, monitor) if shares else ()
 
     def take(self, points: Sequence[Point]) -> None:
         """With the last values in place: go where others have found the best point."""
